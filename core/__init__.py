@@ -1,0 +1,68 @@
+"""Hardware plugins for Linux boards: the public names, each imported when it is first used."""
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "core.device": ("Device",),
+    "core.duration": ("Duration",),
+    "core.errors": ("CoreError", "ConfigError", "DeviceUnavailable", "ProgramError", "ResourceError", "ValueRefused"),
+    "core.hookspecs": ("CheckResult", "Proposal", "hookimpl"),
+    "core.loop": (
+        "Loop",
+        "ScheduledTask",
+        "Timing",
+        "add_task",
+        "delay",
+        "run",
+        "run_later",
+        "schedule",
+        "schedule_later",
+        "sleep",
+        "suspend",
+    ),
+    "core.options": ("Options",),
+    "core.plumbing": ("Channel", "Connection", "Router", "Transport"),
+    "core.program_device": ("ProgramDevice",),
+    "core.programs": ("Output",),
+    "core.properties": (
+        "Blob",
+        "BlobValue",
+        "BlobVector",
+        "Event",
+        "Light",
+        "LightVector",
+        "Number",
+        "NumberVector",
+        "Switch",
+        "SwitchVector",
+        "Text",
+        "TextVector",
+        "Vector",
+    ),
+    "core.resource": ("ManagedResource",),
+    "core.ticks": ("every",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [*_HOME_OF, "__version__", "programs"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import core` costs next to nothing."""
+    if name == "programs":
+        return importlib.import_module("core.programs")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("core")
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'core' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,39 @@
+"""Which configuration and which plugins a command works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core import config as configuration
+from core.assembly import propose
+from core.config import Config
+from core.errors import ConfigError
+from core.plugins import PluginSet, discover
+
+
+def chosen_config(path: Path | None) -> Config | None:
+    """Return the configuration that is named, or else found; None if there is none."""
+    found = path or configuration.find()
+    return configuration.load(found) if found is not None else None
+
+
+def discovered(config: Config | None = None, disabled: Sequence[str] = ()) -> PluginSet:
+    """Return the plugins, those left out that core.toml or an option disables.
+
+    A core.toml that cannot be read disables nothing: who lists plugins looks for what is wrong.
+    """
+    if config is None:
+        try:
+            config = chosen_config(None)
+        except ConfigError:
+            config = None
+    return discover([*(config.core.disable if config is not None else ()), *disabled])
+
+
+def with_default(config: Config | None, plugins: PluginSet) -> tuple[Config, list[str]]:
+    """Return the configuration to run, and what is to be said of it where it had to be proposed."""
+    if config is not None:
+        return config, []
+    proposals = [proposal for proposal in plugins.proposals() if proposal.demo]
+    return propose(proposals), [proposal.notice for proposal in proposals if proposal.notice]

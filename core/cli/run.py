@@ -1,0 +1,112 @@
+"""`corectl run`: run what core.toml names, or simulated devices where there is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.config import Config, Table
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@click.command("run")
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port instead of core.toml's (or 7624).")
+@click.option("--host", help='Listen on this address instead of core.toml\'s (or localhost); "" means all.')
+@click.option(
+    "--stdin", "stdin_device", metavar="NAME", help="Speak INDI on stdin and stdout for the device NAME only."
+)
+@click.option("--no-plugin", multiple=True, metavar="NAME", help="Do not load this plugin; may be given again.")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="How much to log; core.toml's level otherwise.")
+@click.option("--plain", is_flag=True, help="Print plain lines on a terminal too, no live view.")
+def run(
+    config: Path | None,
+    port: int | None,
+    host: str | None,
+    stdin_device: str | None,
+    no_plugin: tuple[str, ...],
+    log_level: str | None,
+    plain: bool,
+) -> None:
+    """Run the devices, programs and transports of CONFIG until Ctrl-C.
+
+    CONFIG is a core.toml; left out, it is sought in this directory, in your configuration directory and in /etc/core.
+    Without any, simulated devices run, so that everything can be tried without hardware.
+    """
+    from core.app import App
+    from core.assembly import assemble
+    from core.cli.choices import chosen_config, discovered, with_default
+    from core.cli.screen import LogLines, PlainScreen
+    from core.errors import ConfigError
+
+    streams = None
+    if stdin_device is not None:
+        from core.transports.stdin import reserve_streams
+
+        streams = reserve_streams()  # before any plugin is imported, since that may print
+    found = chosen_config(config)
+    plugins = discovered(found, no_plugin)
+    chosen, notices = with_default(found, plugins)
+    chosen = with_transports(chosen, port=port, host=host, stdin_device=stdin_device, streams=streams or (0, 1))
+    assembly = assemble(chosen, plugins)
+    if not assembly.devices:
+        source = chosen.path or "no core.toml, and no plugin that proposes one"
+        raise ConfigError(f"there is no device to run ({source}); for a first one: pip install plugin-gpio-matrix")
+    on_terminal = sys.stdout.isatty() and stdin_device is None and not plain
+    if on_terminal:
+        from core.cli.live import LiveScreen
+
+        screen: PlainScreen = LiveScreen()
+    else:
+        screen = PlainScreen(sys.stderr if stdin_device is not None else sys.stdout)
+    with LogLines(screen, log_level or chosen.core.log_level, own_lines=on_terminal):
+        for record in plugins.records:
+            if record.state not in ("active", "disabled"):
+                screen.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
+        for notice in notices:
+            screen.say(notice)
+        app = App(assembly, plugins, say=screen.say, companion=screen.accompany)
+        app.run()
+
+
+def with_transports(
+    config: Config, *, port: int | None, host: str | None, stdin_device: str | None, streams: tuple[int, int] = (0, 1)
+) -> Config:
+    """Return the configuration with the transports that the options ask for; a server where there is none at all."""
+    from core.config import Table
+
+    others = tuple(table for table in config.tables if table.section != "transport")
+    if stdin_device is not None:
+        keys = {"device": stdin_device, "input": streams[0], "output": streams[1]}
+        alone = Table("transport", "stdin", keys, "--stdin")
+        return dataclasses.replace(config, tables=(*_of_device(stdin_device, others), alone))
+    transports = config.of("transport") or [Table("transport", "server", {}, "the default configuration")]
+    if port is not None or host is not None:
+        overridden = {name: value for name, value in (("port", port), ("host", host)) if value is not None}
+        transports = [_overridden(table, overridden) for table in transports]
+    return dataclasses.replace(config, tables=(*others, *transports))
+
+
+def _of_device(name: str, tables: tuple[Table, ...]) -> tuple[Table, ...]:
+    """Return the tables of one device: the others' hardware may belong to drivers of their own."""
+    if not any(table.section == "device" and table.name == name for table in tables):
+        return tables  # it is unknown, and the error shall name those that there are
+    return tuple(
+        table
+        for table in tables
+        if (table.name if table.section == "device" else table.keys.get("device", name)) == name
+    )
+
+
+def _overridden(table: Table, keys: Mapping[str, object]) -> Table:
+    if (table.keys.get("type") or table.name) != "server":
+        return table
+    return dataclasses.replace(table, keys={**table.keys, **keys})

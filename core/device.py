@@ -1,0 +1,202 @@
+"""Device: what a plugin subclasses. Its properties, its ticks, and its life from open to close."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, ClassVar
+
+from core.errors import CoreError, DefinitionError, ValueRefused
+from core.loop import Loop
+from core.options import Options as BaseOptions
+from core.properties import ON_NEW, Event, Listener, Vector
+from core.ticks import BoundTick, Tick
+
+_log = logging.getLogger("core.device")
+
+
+class Device:
+    """Be one device: subclass it, declare vectors and ticks on the class, and open the hardware in `open`.
+
+    `name` is the instance's name in core.toml and its device name in INDI; `options` are an instance of the class's
+    `Options`. Everything that is asynchronous runs on one loop with all other devices.
+    """
+
+    kind: ClassVar[str] = ""
+    """The name of this class within its plugin, for `type = ...` in core.toml; the lower-case class name if empty."""
+
+    Options: ClassVar[type[BaseOptions]] = BaseOptions
+    """The options that core.toml may give."""
+
+    templates: ClassVar[dict[str, Vector[Any, Any]]] = {}
+    tick_templates: ClassVar[dict[str, Tick[Any]]] = {}
+    handlers: ClassVar[dict[str, str]] = {}
+
+    options: Any
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Collect what the class declares: vectors in their order, ticks, and the handlers of new values."""
+        super().__init_subclass__(**arguments)
+        cls.kind = cls.__dict__.get("kind", "") or cls.__name__.lower()
+        templates: dict[str, Vector[Any, Any]] = {}
+        ticks: dict[str, Tick[Any]] = {}
+        handlers: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            for attribute, value in vars(base).items():
+                if isinstance(value, Vector):
+                    templates[attribute] = value
+                elif isinstance(value, Tick):
+                    ticks[attribute] = value
+                for vector in getattr(value, ON_NEW, ()) if inspect.isfunction(value) else ():
+                    handlers[vector.name] = attribute
+        names = [vector.name for vector in templates.values()]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DefinitionError(f"device {cls.__name__} declares two vectors of the name {', '.join(twice)}")
+        cls.templates, cls.tick_templates, cls.handlers = templates, ticks, handlers
+
+    def __init__(self, name: str, options: BaseOptions | None = None) -> None:
+        self.name = name
+        self.options = options if options is not None else self.Options()
+        self.log = logging.getLogger(f"core.device.{name}")
+        self.vectors: dict[str, Vector[Any, Any]] = {}
+        self._listeners: list[Listener] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._failing: dict[str, str] = {}
+        for attribute, template in self.templates.items():
+            vector = template.bound(self._emit)
+            self.vectors[vector.name] = vector
+            setattr(self, attribute, vector)
+        self._ticks = {
+            attribute: BoundTick(self, tick, self.vectors[tick.vector.name] if tick.vector is not None else None)
+            for attribute, tick in self.tick_templates.items()
+        }
+
+    async def open(self) -> None:
+        """Open the hardware; import its library here, not before. Raise DeviceUnavailable with cause and cure."""
+
+    async def close(self) -> None:
+        """Leave the hardware in its exit state and close it; called after `open`, however that ended."""
+
+    def summary(self) -> str:
+        """Return in a few words what the device runs on, for people."""
+        return (inspect.getdoc(type(self)) or self.kind).splitlines()[0].rstrip(".")
+
+    def picture(self) -> Sequence[str]:
+        """Return what the device looks like now, as rows of text in which "X" is a lit LED; empty for no look."""
+        return ()
+
+    async def delay(self, seconds: float) -> None:
+        """Wait for `seconds`; others run meanwhile."""
+        await Loop.current().delay(seconds)
+
+    def define(self, vector: Vector[Any, Any]) -> Vector[Any, Any]:
+        """Add a vector while running and return it bound to this device."""
+        if not vector.name:
+            raise DefinitionError(f"device {self.name}: a vector that is defined while running needs name=")
+        if vector.name in self.vectors:
+            self.delete(self.vectors[vector.name])
+        bound = vector.bound(self._emit)
+        self.vectors[bound.name] = bound
+        self._emit(Event("defined", bound))
+        return bound
+
+    def delete(self, vector: Vector[Any, Any]) -> None:
+        """Take a vector away while running."""
+        if self.vectors.pop(vector.name, None) is None:
+            raise DefinitionError(f"device {self.name} has no vector {vector.name!r}")
+        self._emit(Event("deleted", vector))
+
+    def message(self, text: str) -> None:
+        """Say something to people: it reaches the clients and the log."""
+        self.log.info("%s", text)
+        self._emit(Event("message", message=text))
+
+    def spawn(self, work: Coroutine[Any, Any, Any], *, name: str | None = None) -> asyncio.Task[Any]:
+        """Start a task that belongs to the device: it is cancelled and awaited when the device closes."""
+        task = asyncio.get_running_loop().create_task(work, name=name or f"{self.name} task")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def tick(self, name: str) -> BoundTick:
+        """Return the tick that the method `name` is."""
+        return self._ticks[name]
+
+    # The rest is for the house: plumbing, the life cycle, the views.
+
+    def observe(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` every event from now on; call what is returned to end that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def start_ticks(self, loop: Loop) -> None:
+        """Begin the ticks; the device is open."""
+        for tick in self._ticks.values():
+            tick.attach(loop)
+
+    async def end_work(self) -> None:
+        """Stop the ticks and cancel and await every task of the device."""
+        for tick in self._ticks.values():
+            await tick.detach()
+        while self._tasks:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.wait(self._tasks)
+
+    async def take_new(self, vector: Vector[Any, Any], new: Mapping[str, Any]) -> None:
+        """Check what a client sent for a vector and give it to the plugin's handler.
+
+        Raises ValueRefused, for the sender alone, if it breaks a rule or the handler refuses it; any other exception
+        of the handler becomes the vector's state Alert.
+        """
+        accepted = vector.check_new(new)
+        handler: Callable[[dict[str, Any]], Awaitable[object] | object] | None = None
+        if method := self.handlers.get(vector.name):
+            handler = getattr(self, method)
+        revision = vector.revision
+        try:
+            if handler is not None:
+                result = handler(dict(accepted))
+                if inspect.isawaitable(result):
+                    await result
+        except ValueRefused:
+            raise
+        except Exception as error:
+            self.report_failure(f"{self.name}.{vector.name}", error, vector)
+            return
+        self.report_success(f"{self.name}.{vector.name}")
+        if vector.revision == revision:
+            vector.update(accepted)
+
+    def report_failure(self, where: str, error: BaseException, vector: Vector[Any, Any] | None = None) -> None:
+        """Make a failure known: once in the log with its trace, and as the vector's state Alert."""
+        text = f"{where}: {error}" if str(error) else f"{where}: {type(error).__name__}"
+        # A sensor that is gone fails with every tick, and one word about it is enough.
+        news = self._failing.get(where) != text
+        if where not in self._failing:
+            self.log.error("%s", text, exc_info=None if isinstance(error, CoreError) else error)
+        self._failing[where] = text
+        if vector is None:
+            if news:
+                self._emit(Event("message", message=text))
+        elif vector.name in self.vectors and (news or vector.state != "Alert"):
+            vector.update(state="Alert", message=text)
+
+    def report_success(self, where: str) -> None:
+        """Make known that what failed works again."""
+        if self._failing.pop(where, None) is not None:
+            self.log.info("%s works again", where)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.report_failure(task.get_name(), error)
+
+    def _emit(self, event: Event) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:
+                _log.exception("device %s: an observer failed", self.name)

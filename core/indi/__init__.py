@@ -1,0 +1,38 @@
+"""The INDI protocol without I/O: framing, proof, messages, numbers and BLOBs. Knows no loop and no socket."""
+
+from core.indi.framing import Framer
+from core.indi.messages import (
+    DelProperty,
+    Element,
+    EnableBlob,
+    GetProperties,
+    Message,
+    Notice,
+    PingReply,
+    PingRequest,
+    VectorMessage,
+    decode,
+    encode,
+)
+from core.indi.numbers import format_number, parse_number
+
+VERSION = "1.7"
+"""The version of the protocol that is spoken here."""
+
+__all__ = [
+    "VERSION",
+    "DelProperty",
+    "Element",
+    "EnableBlob",
+    "Framer",
+    "GetProperties",
+    "Message",
+    "Notice",
+    "PingReply",
+    "PingRequest",
+    "VectorMessage",
+    "decode",
+    "encode",
+    "format_number",
+    "parse_number",
+]

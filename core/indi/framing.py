@@ -1,0 +1,177 @@
+"""Cut a stream of bytes into its top-level elements, without parsing what is inside them.
+
+An INDI stream is an endless series of elements without a root; XML declarations, comments and white space may stand
+between them. The scanner walks from one markup to the next and keeps its place, so that its cost is linear in the
+bytes received, however they are split. Whether an element is well-formed is for `core.indi.proof` to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from core.errors import ProtocolError
+
+MAXIMUM_SIZE = 16 << 20
+MAXIMUM_DEPTH = 16
+
+_NOT_SPACE = re.compile(rb"[^ \t\r\n]")
+_QUOTE_OR_END = re.compile(rb"[\"'>]")
+_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.:-]*")
+
+
+class Framer:
+    """Turn what arrives into whole elements.
+
+    `maximum_size` bounds one element in bytes, `maximum_depth` its nesting. Whoever exceeds them, or sends what can
+    never become an element, gets a ProtocolError from `feed`; the stream cannot be resynchronised after that.
+    """
+
+    def __init__(self, *, maximum_size: int = MAXIMUM_SIZE, maximum_depth: int = MAXIMUM_DEPTH) -> None:
+        self.maximum_size = maximum_size
+        self.maximum_depth = maximum_depth
+        self._buffer = bytearray()
+        self._start = -1  # where the element begins, -1 between elements
+        self._at = 0  # what lies before needs no second look
+        self._depth = 0
+        self._tag_start = -1  # where a start tag began whose end has not been found
+        self._quote = b""  # the quote that is open in that tag
+        self._until = b""  # the end of a comment, declaration or CDATA section that is open
+
+    @property
+    def pending(self) -> int:
+        """Return how many bytes wait for the rest of their element."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
+        """Yield each element that `data` completes; raise ProtocolError for what is none."""
+        self._buffer += data
+        while True:
+            element = self._next()
+            if element is None:
+                break
+            yield element
+        if self._start >= 0 and len(self._buffer) - self._start > self.maximum_size:
+            raise ProtocolError(f"a message is longer than {self.maximum_size} bytes")
+        self._drop_consumed()
+
+    def _drop_consumed(self) -> None:
+        consumed = self._start if self._start >= 0 else self._at
+        if consumed:
+            del self._buffer[:consumed]
+            self._at -= consumed
+            self._start = 0 if self._start >= 0 else -1
+            self._tag_start -= consumed if self._tag_start >= 0 else 0
+
+    def _next(self) -> bytes | None:
+        """Return the next whole element, None if the buffer holds none."""
+        while True:
+            if self._until:
+                if not self._skip_section():
+                    return None
+            elif self._tag_start >= 0:
+                if not self._finish_start_tag():
+                    return None
+            elif not self._find_markup():
+                return None
+            if self._start >= 0 and self._depth == 0 and self._tag_start < 0:
+                element = bytes(memoryview(self._buffer)[self._start : self._at])
+                self._start = -1
+                return element
+
+    def _skip_section(self) -> bool:
+        end = self._buffer.find(self._until, self._at)
+        if end < 0:
+            # The end may be split over two reads; what cannot be a part of it need not be searched again.
+            self._at = max(self._at, len(self._buffer) - len(self._until) + 1)
+            return False
+        self._at = end + len(self._until)
+        self._until = b""
+        return True
+
+    def _find_markup(self) -> bool:
+        """Go to the next `<` and look what it opens; False if more bytes are needed to tell."""
+        buffer = self._buffer
+        if self._depth:
+            at = buffer.find(b"<", self._at)
+            self._at = at if at >= 0 else len(buffer)
+        else:
+            found = _NOT_SPACE.search(buffer, self._at)
+            at = found.start() if found else -1
+            self._at = at if at >= 0 else len(buffer)
+            if found and buffer[at] != 0x3C:
+                raise ProtocolError(f"text between messages: {_excerpt(buffer, at)}")
+        if at < 0 or len(buffer) < at + 2:
+            return False
+        second = buffer[at + 1]
+        if second == 0x2F:  # </
+            return self._end_tag(at)
+        if second == 0x21:  # <!
+            return self._declaration(at)
+        if second == 0x3F:  # <?
+            self._until = b"?>"
+            self._at = at + 2
+            return True
+        if not _NAME.match(buffer, at + 1):
+            raise ProtocolError(f"not the beginning of a message: {_excerpt(buffer, at)}")
+        if self._depth >= self.maximum_depth:
+            raise ProtocolError(f"a message is nested more than {self.maximum_depth} levels deep")
+        if self._start < 0:
+            self._start = at
+        self._tag_start = at
+        self._at = at + 1
+        return True
+
+    def _finish_start_tag(self) -> bool:
+        """Look for the `>` outside of quotes that ends the start tag."""
+        buffer = self._buffer
+        while True:
+            if self._quote:
+                at = buffer.find(self._quote, self._at)
+            else:
+                found = _QUOTE_OR_END.search(buffer, self._at)
+                at = found.start() if found else -1
+            if at < 0:
+                self._at = len(buffer)
+                return False
+            self._at = at + 1
+            if self._quote:
+                self._quote = b""
+            elif buffer[at] == 0x3E:
+                break
+            else:
+                self._quote = bytes(buffer[at : at + 1])
+        if buffer[at - 1] != 0x2F:
+            self._depth += 1
+        self._tag_start = -1
+        return True
+
+    def _end_tag(self, at: int) -> bool:
+        if not self._depth:
+            raise ProtocolError(f"an end without a beginning: {_excerpt(self._buffer, at)}")
+        end = self._buffer.find(b">", at)
+        if end < 0:
+            if len(self._buffer) - at > 1024:
+                raise ProtocolError(f"an end tag without an end: {_excerpt(self._buffer, at)}")
+            return False
+        self._at = end + 1
+        self._depth -= 1
+        return True
+
+    def _declaration(self, at: int) -> bool:
+        """Open a comment or a CDATA section; a document type is refused, since entities could hide in it."""
+        head = bytes(self._buffer[at : at + 9])
+        for opening, closing in ((b"<!--", b"-->"), (b"<![CDATA[", b"]]>")):
+            if head.startswith(opening):
+                if closing == b"]]>" and not self._depth:
+                    raise ProtocolError("CDATA between messages")
+                self._until = closing
+                self._at = at + len(opening)
+                return True
+            if opening.startswith(head):
+                return False
+        raise ProtocolError(f"a document type is not allowed: {_excerpt(self._buffer, at)}")
+
+
+def _excerpt(buffer: bytes | bytearray, at: int) -> str:
+    return repr(bytes(buffer[at : at + 32]))[1:]

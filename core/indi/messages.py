@@ -1,0 +1,199 @@
+"""The messages of INDI as objects, from bytes and to bytes.
+
+What is read is proven well-formed first; what is written is well-formed whatever the values are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+from xml.sax.saxutils import escape, quoteattr
+
+from core.errors import ProtocolError
+from core.indi.proof import prove
+
+Verb = Literal["def", "set", "new"]
+Kind = Literal["Text", "Number", "Switch", "Light", "BLOB"]
+BlobMode = Literal["Never", "Also", "Only"]
+
+_VECTOR_TAG = re.compile(r"(def|set|new)(Text|Number|Switch|Light|BLOB)Vector")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(slots=True)
+class GetProperties:
+    """Ask for the definitions of everything, a device, or a property."""
+
+    device: str | None = None
+    name: str | None = None
+    version: str | None = None
+
+
+@dataclass(slots=True)
+class EnableBlob:
+    """Say whether BLOBs of a device or property are wanted."""
+
+    device: str | None
+    name: str | None
+    mode: BlobMode
+
+
+@dataclass(slots=True)
+class Notice:
+    """Say something to people: INDI's `message`."""
+
+    text: str
+    device: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass(slots=True)
+class DelProperty:
+    """Take a property, or a whole device, away."""
+
+    device: str | None = None
+    name: str | None = None
+    message: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass(slots=True)
+class PingRequest:
+    """Ask for an answer behind everything that was sent before."""
+
+    uid: str
+
+
+@dataclass(slots=True)
+class PingReply:
+    """Answer a PingRequest."""
+
+    uid: str
+
+
+@dataclass(slots=True)
+class Element:
+    """Be one member in a message: its name, its text, and what else its tag says."""
+
+    name: str
+    text: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class VectorMessage:
+    """Define a vector, set it, or ask for new values."""
+
+    verb: Verb
+    kind: Kind
+    device: str
+    name: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    elements: list[Element] = field(default_factory=list)
+
+    @property
+    def tag(self) -> str:
+        """Return the name of the XML element."""
+        return f"{self.verb}{self.kind}Vector"
+
+
+Message = GetProperties | EnableBlob | Notice | DelProperty | PingRequest | PingReply | VectorMessage
+
+
+def decode(raw: bytes) -> Message:
+    """Return the message that one element is.
+
+    Raises ProtocolError if it is not well-formed, is no INDI message, or lacks an attribute that it needs.
+    """
+    element = prove(raw)
+    tag = str(element.tag)
+    attributes = {str(key): str(value) for key, value in element.attrib.items()}
+    vector = _VECTOR_TAG.fullmatch(tag)
+    if vector:
+        device, name = _needed(tag, attributes, "device"), _needed(tag, attributes, "name")
+        verb, kind = vector.groups()
+        child_tag = ("def" if verb == "def" else "one") + kind
+        elements = []
+        for child in element:
+            if child.tag != child_tag or len(child):
+                raise ProtocolError(f"{tag} {device}.{name} holds {child.tag}, not a plain {child_tag}")
+            its = {str(key): str(value) for key, value in child.attrib.items()}
+            elements.append(Element(_needed(child_tag, its, "name"), (child.text or "").strip(), its))
+        return VectorMessage(verb, kind, device, name, attributes, elements)  # type: ignore[arg-type]
+    device_or_none, name_or_none = attributes.get("device"), attributes.get("name")
+    if tag == "getProperties":
+        return GetProperties(device_or_none, name_or_none, attributes.get("version"))
+    if tag == "enableBLOB":
+        mode = (element.text or "").strip()
+        if mode not in ("Never", "Also", "Only"):
+            raise ProtocolError(f"enableBLOB says {mode[:40]!r}; Never, Also, Only is allowed")
+        return EnableBlob(device_or_none, name_or_none, mode)  # type: ignore[arg-type]
+    if tag == "message":
+        return Notice(attributes.get("message", ""), device_or_none, attributes.get("timestamp"))
+    if tag == "delProperty":
+        return DelProperty(device_or_none, name_or_none, attributes.get("message"), attributes.get("timestamp"))
+    if tag in ("pingRequest", "pingReply"):
+        uid = _needed(tag, attributes, "uid")
+        return PingRequest(uid) if tag == "pingRequest" else PingReply(uid)
+    raise ProtocolError(f"<{tag[:40]}> is no INDI message")
+
+
+def _needed(tag: str, attributes: dict[str, str], name: str) -> str:
+    value = attributes.pop(name, None)
+    if not value:
+        raise ProtocolError(f"{tag} without {name}")
+    return value
+
+
+def encode(message: Message) -> bytes:
+    """Return the bytes of a message, ended by a line feed; characters that XML forbids become U+FFFD."""
+    match message:
+        case VectorMessage():
+            text = _encode_vector(message)
+        case GetProperties(device, name, version):
+            text = _empty("getProperties", device=device, name=name, version=version)
+        case EnableBlob(device, name, mode):
+            text = f"<enableBLOB{_attributes(device=device, name=name)}>{mode}</enableBLOB>\n"
+        case Notice(said, device, timestamp):
+            text = _empty("message", device=device, timestamp=timestamp, message=said)
+        case DelProperty(device, name, said_or_none, timestamp):
+            text = _empty("delProperty", device=device, name=name, timestamp=timestamp, message=said_or_none)
+        case PingRequest(uid):
+            text = _empty("pingRequest", uid=uid)
+        case PingReply(uid):
+            text = _empty("pingReply", uid=uid)
+    return _FORBIDDEN.sub("\ufffd", text).encode()
+
+
+def _encode_vector(message: VectorMessage) -> str:
+    tag, child = message.tag, ("def" if message.verb == "def" else "one") + message.kind
+    head = _attributes(device=message.device, name=message.name, **message.attributes)
+    lines = [f"<{tag}{head}>\n"]
+    for element in message.elements:
+        text = element.text if message.kind == "BLOB" else escape(element.text)
+        lines.append(f"  <{child}{_attributes(name=element.name, **element.attributes)}>{text}</{child}>\n")
+    lines.append(f"</{tag}>\n")
+    return "".join(lines)
+
+
+def _empty(tag: str, **attributes: str | None) -> str:
+    return f"<{tag}{_attributes(**attributes)}/>\n"
+
+
+def _attributes(**attributes: str | None) -> str:
+    return "".join(_attribute(name, value) for name, value in attributes.items() if value is not None)
+
+
+def _attribute(name: str, value: str) -> str:
+    # Always double quotes: some clients know no others.
+    quoted = quoteattr(value)
+    if quoted[0] == "'":
+        quoted = '"' + quoted[1:-1].replace('"', "&quot;") + '"'
+    return f" {name}={quoted}"
+
+
+def join(messages: Iterable[Message]) -> bytes:
+    """Return the bytes of several messages."""
+    return b"".join(map(encode, messages))

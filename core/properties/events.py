@@ -1,0 +1,28 @@
+"""What a device tells those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from core.properties.vectors import Vector
+
+EventKind = Literal["defined", "changed", "deleted", "message"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Be one thing that happened to a device: a vector defined, changed or deleted, or a message.
+
+    `members` are the names of those that were set; it is empty where only the state was.
+    """
+
+    kind: EventKind
+    vector: Vector[Any, Any] | None = None
+    members: tuple[str, ...] = ()
+    message: str | None = None
+
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,1 @@
+"""Simulated lines and buses that behave like the real ones: for the desk, and for tests."""

@@ -1,0 +1,1 @@
+"""The ways to the devices that come with `core`, registered through the same hook as anybody's."""

@@ -1,0 +1,181 @@
+"""A peer's bytes in and out on the loop: read when there is something, written once a turn, never waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from core.loop import Loop
+from core.transports.ends import Sink, Source
+
+_log = logging.getLogger("core.transport")
+
+IOV_MAX = 1024
+"""How many buffers one system call takes on Linux."""
+
+LINGER = 5.0
+"""For how many seconds a peer is still written to that has closed its half."""
+
+
+class StreamChannel:
+    """Join a source and a sink (one socket, two pipes, files) to a connection.
+
+    `on_data` gets what arrives, `on_end` is called once when nothing more can arrive, `on_lost` once when nothing more
+    can be sent either.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        *,
+        on_data: Callable[[bytes], None],
+        on_end: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._one_end: bool = sink is source  # type: ignore[comparison-overlap]
+        self._on_data = on_data
+        self._on_end = on_end
+        self._on_lost = on_lost
+        self._queue: deque[bytes | memoryview] = deque()
+        self._pending = 0
+        self._loop = asyncio.get_running_loop()
+        self._turns = Loop.current()
+        self._flush_asked = False
+        self._writing = False
+        self._reading = False
+        self._at_end = False
+        self._closed = False
+        self._drained: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.resume()
+
+    @property
+    def pending(self) -> int:
+        """Return how many bytes the kernel has not taken yet."""
+        return self._pending
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes; they go out together with all others of this turn."""
+        if self._closed or not data:
+            return
+        self._queue.append(data)
+        self._pending += len(data)
+        if not self._flush_asked and not self._writing:
+            self._flush_asked = True
+            self._turns.before_wait(self._flush_turn)
+
+    def pause(self) -> None:
+        """Read no more until `resume`."""
+        if self._reading:
+            self._reading = False
+            if self._source.selectable:
+                self._loop.remove_reader(self._source.fileno())
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._reading and not self._at_end and not self._closed:
+            self._reading = True
+            if self._source.selectable:
+                self._loop.add_reader(self._source.fileno(), self._readable)
+            else:
+                self._loop.call_soon(self._read_on)
+
+    async def drain(self) -> None:
+        """Wait until everything queued has been taken by the kernel, or nothing can be sent any more."""
+        if self._queue and not self._closed:
+            self._drained = self._drained or self._loop.create_future()
+            await asyncio.shield(self._drained)
+
+    def close(self) -> None:
+        """Send what goes at once, and end."""
+        if self._closed:
+            return
+        if self._queue:
+            self._flush()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._closed:
+            return
+        self.pause()
+        self._closed = True
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._sink.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._queue.clear()
+        self._pending = 0
+        self._tell_drained()
+        self._source.close()
+        if not self._one_end:
+            self._sink.close()
+        self._on_lost()
+
+    def _readable(self) -> None:
+        try:
+            data = self._source.read()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            _log.debug("reading ended: %s", error)
+            self._finish()
+            return
+        if data:
+            self._on_data(data)
+            return
+        self.pause()
+        self._at_end = True
+        # It may have closed its half only, so it is still served; but one that has gone does not keep its place.
+        self._timer = self._loop.call_later(LINGER, self.close)
+        self._on_end()
+
+    def _read_on(self) -> None:
+        """Read a file piece by piece, with a turn for everybody else between the pieces."""
+        if self._reading and not self._closed:
+            self._readable()
+            if self._reading:
+                self._loop.call_soon(self._read_on)
+
+    def _flush_turn(self) -> None:
+        self._flush_asked = False
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._closed:
+            return
+        queue = self._queue
+        try:
+            while queue:
+                written = self._sink.write([queue[i] for i in range(min(len(queue), IOV_MAX))])
+                self._pending -= written
+                while written:
+                    first = len(queue[0])
+                    if written < first:
+                        queue[0] = memoryview(queue[0])[written:]
+                        break
+                    written -= first
+                    queue.popleft()
+        except (BlockingIOError, InterruptedError):
+            if not self._writing:
+                self._writing = True
+                self._loop.add_writer(self._sink.fileno(), self._flush)
+            return
+        except OSError as error:
+            _log.debug("writing ended: %s", error)
+            self._finish()
+            return
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._sink.fileno())
+        self._tell_drained()
+
+    def _tell_drained(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None

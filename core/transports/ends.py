@@ -1,0 +1,144 @@
+"""The ends of byte streams: sockets, pipes and files, each read and written without blocking and without O_NONBLOCK.
+
+That flag belongs to the open file description, which other processes share: set on a stdin that is also stdout or the
+terminal, it breaks them (and us: a full stdout loses bytes). Sockets take MSG_DONTWAIT for each call instead; the
+writing end of a pipe is opened anew; and what epoll refuses, a file or /dev/null, never blocks for long.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+from collections.abc import Sequence
+from typing import Protocol
+
+READ_SIZE = 1 << 18
+
+
+class Source(Protocol):
+    """Be something to read from."""
+
+    selectable: bool
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        ...
+
+    def read(self) -> bytes:
+        """Return what is there, b"" at the end; raise BlockingIOError if nothing is there yet."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Sink(Protocol):
+    """Be something to write to."""
+
+    selectable: bool
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        ...
+
+    def write(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """Write as much as goes at once and return how much; raise BlockingIOError if nothing goes."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class SocketEnd:
+    """Read and write a stream socket."""
+
+    selectable = True
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self._socket.fileno()
+
+    def read(self) -> bytes:
+        """Return what has arrived."""
+        return self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)
+
+    def write(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """Send what the kernel takes."""
+        return self._socket.sendmsg(buffers, [], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+
+class ReadEnd:
+    """Read a pipe, a terminal, or a file."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.selectable = _selectable(descriptor)
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def read(self) -> bytes:
+        """Return what is there; it is called only when something is, or for a file."""
+        return os.read(self._descriptor, READ_SIZE)
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)
+
+
+class WriteEnd:
+    """Write to a pipe, a terminal, or a file."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.selectable = _selectable(descriptor)
+        self._descriptor = descriptor
+        self._limit: int | None = None
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            try:
+                # A description of our own, so that O_NONBLOCK is nobody else's.
+                own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:
+                self._limit = select.PIPE_BUF  # what a pipe that polls as writable always takes
+            else:
+                os.close(descriptor)
+                self._descriptor = own
+        elif self.selectable:
+            self._limit = select.PIPE_BUF
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._descriptor
+
+    def write(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """Write what goes without blocking."""
+        if self._limit is None:
+            return os.writev(self._descriptor, buffers)
+        if not select.select([], [self._descriptor], [], 0)[1]:
+            raise BlockingIOError
+        return os.write(self._descriptor, memoryview(buffers[0])[: self._limit])
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)
+
+
+def _selectable(descriptor: int) -> bool:
+    """Return whether epoll takes the descriptor; it refuses files and /dev/null."""
+    with select.epoll() as poll:
+        try:
+            poll.register(descriptor, select.EPOLLIN)
+        except PermissionError:
+            return False
+    return True

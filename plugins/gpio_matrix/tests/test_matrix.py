@@ -1,0 +1,179 @@
+"""The matrix on simulated lines: frames, programs, exit states."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from core import ValueRefused
+from core import programs as p
+from core.errors import ProgramError
+from core.instance import Instance
+from core.sim.lines import SimulatedChip
+from core.testing import VirtualClock
+from plugin_gpio_matrix.lines import Lines
+from plugin_gpio_matrix.matrix import GpioMatrix
+from plugin_gpio_matrix.programs import PROGRAMS
+
+Work = Callable[[GpioMatrix, SimulatedChip], Awaitable[None]]
+
+
+def chip_under(matrix: GpioMatrix) -> SimulatedChip:
+    lines: Lines | None = matrix._lines
+    return lines.chip  # type: ignore[union-attr, no-any-return]  # simulated here
+
+
+def on_matrix(clock: VirtualClock, work: Work, **options: Any) -> SimulatedChip:
+    """Run `work` on an open matrix and return the chip as closing has left it."""
+
+    async def main() -> SimulatedChip:
+        matrix = GpioMatrix("matrix", GpioMatrix.Options(**options))
+        matrix.offer({program.name: program for program in PROGRAMS})
+        living = asyncio.create_task(Instance(matrix, "gpio-matrix").live())
+        await asyncio.sleep(0.001)
+        chip = chip_under(matrix)
+        try:
+            await work(matrix, chip)
+        finally:
+            living.cancel()
+            await asyncio.wait([living])
+        return chip
+
+    return clock.run(main())
+
+
+def test_all_changes_of_one_instant_are_one_call(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
+        for led in matrix.all:
+            led.set(True)
+            await asyncio.sleep(0)  # one instant, however many turns it takes
+        assert chip.set_calls == 0
+        await asyncio.sleep(0.01)
+        assert chip.set_calls == 1
+        assert all(chip.levels)
+        matrix.all.set(True)
+        await asyncio.sleep(0.01)
+        assert chip.set_calls == 1  # nothing has changed
+
+    on_matrix(clock, work)
+
+
+def test_leds_with_different_periods_cost_a_call_for_each_instant(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
+        periods = [0.1 * (1 + number) for number in range(5)]
+        running = p.all(*(p.blink(row, period) for row, period in zip(matrix.rows, periods, strict=True)))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5.95):
+                await running()
+        instants = {round(turn * period, 3) for period in periods for turn in range(1, 60) if turn * period < 5.95}
+        assert chip.set_calls == len(instants) + 1  # and the first one
+
+    on_matrix(clock, work)
+
+
+def test_the_leds_are_told_at_most_20_times_a_second(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
+        told: list[float] = []
+        matrix.observe(lambda event: told.append(clock.seconds) if event.vector is matrix.leds else None)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await p.blink(matrix.all, 0.004)()
+        assert chip.set_calls >= 200
+        assert 15 <= len(told) <= 22
+        await asyncio.sleep(0.1)
+        assert not any(matrix.leds.values.values())  # the last state is told, however soon it came
+
+    on_matrix(clock, work)
+
+
+@pytest.mark.parametrize("name", [program.name for program in PROGRAMS])
+def test_each_program_runs_changes_and_leaves_the_leds_off(clock: VirtualClock, name: str) -> None:
+    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
+        await matrix.begin_program(name)
+        seen = set()
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            seen.add("/".join(matrix.picture()))
+        assert len(seen) >= 2
+        assert matrix.running_program == name
+        await matrix.end_program()
+        await asyncio.sleep(0.01)
+        assert not any(chip.levels)
+        assert matrix.running_program is None
+
+    on_matrix(clock, work)
+
+
+def test_a_program_takes_over_from_another(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, _: SimulatedChip) -> None:
+        await matrix.begin_program("heartbeat", {"interval": 0.5})
+        await asyncio.sleep(0.1)
+        assert matrix.picture() == ["XXXXX"] * 5
+        await matrix.begin_program("spiral")
+        await asyncio.sleep(0.01)
+        assert matrix.picture() == ["X....", ".....", ".....", ".....", "....."]
+        with pytest.raises(ProgramError, match="no program 'nonsense'; it has heartbeat"):
+            await matrix.begin_program("nonsense")
+        with pytest.raises(ProgramError, match="speed"):
+            await matrix.begin_program("cross", {"speed": 1})
+        assert matrix.running_program == "spiral"
+
+    on_matrix(clock, work)
+
+
+def test_a_program_that_fails_is_an_alert_and_none_runs(clock: VirtualClock) -> None:
+    @p.program
+    async def broken(matrix: GpioMatrix) -> None:
+        matrix.all.set(True)
+        await p.sleep(1)()
+        raise OSError("a wire is loose")
+
+    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
+        said: list[str | None] = []
+        matrix.observe(lambda event: said.append(event.message))
+        matrix.programs["broken"] = broken
+        matrix.program.replace_members({**matrix.program.members, "broken": type(matrix.program.members["none"])()})
+        await matrix.begin_program("broken")
+        await asyncio.sleep(2)
+        assert (matrix.program.chosen, matrix.program.state) == ("none", "Alert")
+        assert any(message and "a wire is loose" in message for message in said)
+        assert not any(chip.levels)
+
+    on_matrix(clock, work)
+
+
+def test_single_leds_only_while_no_program_runs(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
+        await matrix.take_new(matrix.leds, {"r2c2": True})
+        await asyncio.sleep(0.01)
+        assert [offset for offset, level in enumerate(chip.levels) if level] == [6]
+        await matrix.begin_program("heartbeat")
+        with pytest.raises(ValueRefused, match="while program 'heartbeat' runs; choose 'none' first"):
+            await matrix.take_new(matrix.leds, {"r1c1": True})
+
+    on_matrix(clock, work)
+
+
+@pytest.mark.parametrize(
+    ("exit_state", "active_low", "level"), [("off", False, 0), ("on", False, 1), ("off", True, 1), ("on", True, 0)]
+)
+def test_exit_states(clock: VirtualClock, exit_state: str, active_low: bool, level: int) -> None:
+    async def work(matrix: GpioMatrix, _: SimulatedChip) -> None:
+        await matrix.begin_program("cross")
+        await asyncio.sleep(0.1)
+
+    chip = on_matrix(clock, work, exit_state=exit_state, active_low=active_low)
+    assert chip.levels == [bool(level)] * 25
+    assert chip.consumers == {}
+
+
+def test_keep_leaves_the_leds_as_they_are(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, _: SimulatedChip) -> None:
+        matrix.row(2).set(True)
+        await asyncio.sleep(0.01)
+
+    chip = on_matrix(clock, work, exit_state="keep")
+    assert [offset for offset, level in enumerate(chip.levels) if level] == [10, 11, 12, 13, 14]

@@ -1,0 +1,36 @@
+"""plugin-spi-sensor: a BME280 on a shared SPI bus: temperature, humidity and pressure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core import hookimpl
+
+if TYPE_CHECKING:
+    from core.device import Device
+    from core.hookspecs import Proposal
+
+core_api = 1
+
+
+@hookimpl
+def core_register_devices() -> list[type[Device]]:
+    """Return the sensor."""
+    from plugin_spi_sensor.sensor import SpiSensor
+
+    return [SpiSensor]
+
+
+@hookimpl
+def core_default_config() -> list[Proposal]:
+    """Return a sensor on a simulated bus."""
+    from core.hookspecs import Proposal
+
+    return [
+        Proposal(
+            section="device",
+            name="climate",
+            table={"plugin": "spi-sensor", "bus": "simulated"},
+            comment="A simulated BME280: temperature, humidity and pressure, measured once a second.",
+        )
+    ]

@@ -1,0 +1,32 @@
+"""The plugin as a plugin: its hooks, and that nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import plugin_spi_sensor
+from core.assembly import propose
+from core.config import convert
+from core.hookspecs import API_VERSION
+from plugin_spi_sensor.sensor import SpiSensor
+
+
+def test_it_registers_the_sensor() -> None:
+    assert plugin_spi_sensor.core_api == API_VERSION
+    assert plugin_spi_sensor.core_register_devices() == [SpiSensor]
+
+
+def test_the_proposal_is_a_configuration_that_works() -> None:
+    (table,) = propose(plugin_spi_sensor.core_default_config()).of("device")
+    assert (table.name, table.keys["plugin"]) == ("climate", "spi-sensor")
+    sensor = SpiSensor(table.name, convert(SpiSensor.Options, table.without("plugin"), table.title))
+    assert sensor.options.bus == "simulated"
+
+
+def test_importing_the_plugin_imports_no_device() -> None:
+    code = (
+        "import sys, plugin_spi_sensor; print(*(name for name in sys.modules if name.startswith('plugin_spi_sensor.')))"
+    )
+    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == ""

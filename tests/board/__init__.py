@@ -1,0 +1,1 @@
+"""Tests on a real kernel with simulated chips: make test-board."""

@@ -1,0 +1,53 @@
+"""The other side of the test kernel's GPIO chips: what is on the wires, read and set through gpio-sim's sysfs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import gpiod
+
+SYSFS = Path("/sys/bus/gpio/devices")
+
+
+@dataclass(frozen=True)
+class SimulatedChip:
+    """One chip, by the path that programs open and the name that sysfs has for it."""
+
+    path: Path
+    name: str
+    label: str
+    lines: int
+
+    @classmethod
+    def labelled(cls, label: str) -> SimulatedChip:
+        """The chip with this label; numbers differ from boot to boot."""
+        for chip in chips():
+            if chip.label == label:
+                return chip
+        raise LookupError(f"no GPIO chip has the label {label!r}, only {[chip.label for chip in chips()]}")
+
+    def level(self, offset: int) -> int:
+        """The physical level of a line, 0 or 1, whoever drives it."""
+        return int((self._line(offset) / "value").read_text())
+
+    def levels(self, offsets: Iterable[int]) -> dict[int, int]:
+        """The physical levels of several lines."""
+        return {offset: self.level(offset) for offset in offsets}
+
+    def pull(self, offset: int, way: Literal["up", "down"]) -> None:
+        """Put a level on a line, as a button or a device on the wire would."""
+        (self._line(offset) / "pull").write_text(f"pull-{way}")
+
+    def _line(self, offset: int) -> Path:
+        return SYSFS / self.name / f"sim_gpio{offset}"
+
+
+def chips() -> Iterator[SimulatedChip]:
+    """Every GPIO chip that programs see."""
+    for path in sorted(Path("/dev").glob("gpiochip*")):
+        with gpiod.Chip(str(path)) as chip:
+            info = chip.get_info()
+            yield SimulatedChip(path=path, name=info.name, label=info.label, lines=info.num_lines)

@@ -1,0 +1,176 @@
+"""A run of `corectl` as a process of its own, and the real INDI programs beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+CORECTL = Path(sys.executable).parent / "corectl"
+SECONDS = 20.0
+"""How long anything is waited for; what is waited for comes within a fraction of it."""
+
+
+def need(program: str) -> str:
+    """Return the path of a real program, or skip the test with the reason."""
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"{program} is not installed (Debian: apt-get install indi-bin)")
+    return found
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Return when the condition holds; fail with `what` if it does not in time."""
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        select.select([], [], [], 0.01)
+
+
+class Readable(Protocol):
+    """Be something with a descriptor: a pipe or a socket."""
+
+    def fileno(self) -> int: ...
+
+
+class Lines:
+    """Read the lines of a stream as they come."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self.all: list[str] = []
+        self._rest = ""
+
+    def until(self, pattern: str) -> re.Match[str]:
+        """Return the match of the first line, old or new, that fits."""
+        for line in self.all:
+            if found := re.search(pattern, line):
+                return found
+        deadline = time.monotonic() + SECONDS
+        while True:
+            ready, _, _ = select.select([self._stream], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"no line like {pattern!r} came; there were {self.all}"
+            data = os.read(self._stream.fileno(), 65536)
+            assert data, f"the stream ended without a line like {pattern!r}; there were {self.all}"
+            *lines, self._rest = (self._rest + data.decode()).split("\n")
+            for number, line in enumerate(lines):
+                self.all.append(line)
+                if found := re.search(pattern, line):
+                    self.all += lines[number + 1 :]
+                    return found
+
+
+class Run:
+    """Be a `corectl run` in a directory of its own."""
+
+    def __init__(self, directory: Path, *arguments: str, configuration: str = "") -> None:
+        if configuration:
+            (directory / "core.toml").write_text(configuration)
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(directory)}
+        self.process = subprocess.Popen(
+            [CORECTL, "run", *arguments],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.output = Lines(self.process.stdout)
+        self.log = Lines(self.process.stderr)
+
+    @property
+    def port(self) -> int:
+        """Return the port of the INDI server, once it listens."""
+        return int(self.output.until(r"INDI (?:server|driver \w+) on \S*:(\d+)").group(1))
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """End it by a signal and return its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(SECONDS)
+
+    def close(self) -> None:
+        """Make sure that it has ended."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that starts `corectl run`; all that it started has ended afterwards."""
+    runs: list[Run] = []
+
+    def started(*arguments: str, configuration: str = "") -> Run:
+        runs.append(Run(tmp_path, *arguments, configuration=configuration))
+        return runs[-1]
+
+    yield started
+    for run in runs:
+        run.close()
+
+
+def getprop(port: int, *specs: str) -> dict[str, str]:
+    """Return what Debian's indi_getprop prints, as a dict; values are those of the moment."""
+    done = subprocess.run(
+        [need("indi_getprop"), "-p", str(port), "-t", "1", *specs], capture_output=True, text=True, timeout=SECONDS
+    )
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def setprop(port: int, *specs: str) -> subprocess.CompletedProcess[str]:
+    """Run Debian's indi_setprop."""
+    return subprocess.run(
+        [need("indi_setprop"), "-p", str(port), *specs], capture_output=True, text=True, timeout=SECONDS
+    )
+
+
+class RawClient:
+    """Be a client that sees every byte."""
+
+    def __init__(self, port: int, first: bytes = b'<getProperties version="1.7"/>') -> None:
+        self.socket = socket.create_connection(("localhost", port), SECONDS)
+        self.seen = b""
+        self.send(first)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes."""
+        self.socket.sendall(data)
+
+    def until(self, pattern: bytes) -> re.Match[bytes]:
+        """Read until what has been seen fits, and forget what lies before the end of the match."""
+        while True:
+            if found := re.search(pattern, self.seen, re.DOTALL):
+                self.seen = self.seen[found.end() :]
+                return found
+            data = self.socket.recv(65536)
+            assert data, f"the server closed before {pattern!r}; seen: {self.seen!r}"
+            self.seen += data
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    def __enter__(self) -> RawClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
