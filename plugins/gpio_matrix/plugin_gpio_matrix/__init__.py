@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from core import hookimpl
 
 if TYPE_CHECKING:
-    from core.programs import Program
-
     from core.device import Device
     from core.hookspecs import Check, Proposal
+    from core.programs import Program
 
 core_api = 1
 
