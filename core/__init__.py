@@ -4,6 +4,16 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "core.client": (
+        "BlobLost",
+        "Client",
+        "ClientError",
+        "ClientEvent",
+        "ClientTimeout",
+        "PropertyMissing",
+        "ReceivedBlob",
+        "SetRefused",
+    ),
     "core.device": ("Device",),
     "core.duration": ("Duration",),
     "core.errors": ("CoreError", "ConfigError", "DeviceUnavailable", "ProgramError", "ResourceError", "ValueRefused"),
@@ -41,6 +51,8 @@ _HOMES = {
         "Vector",
     ),
     "core.resource": ("ManagedResource",),
+    "core.snooped": ("Snooped",),
+    "core.spi": ("ManagedSpi",),
     "core.ticks": ("every",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,4 +1,12 @@
 from core import programs as programs
+from core.client import BlobLost as BlobLost
+from core.client import Client as Client
+from core.client import ClientError as ClientError
+from core.client import ClientEvent as ClientEvent
+from core.client import ClientTimeout as ClientTimeout
+from core.client import PropertyMissing as PropertyMissing
+from core.client import ReceivedBlob as ReceivedBlob
+from core.client import SetRefused as SetRefused
 from core.device import Device as Device
 from core.duration import Duration as Duration
 from core.errors import ConfigError as ConfigError
@@ -42,6 +50,8 @@ from core.properties import Text as Text
 from core.properties import TextVector as TextVector
 from core.properties import Vector as Vector
 from core.resource import ManagedResource as ManagedResource
+from core.snooped import Snooped as Snooped
+from core.spi import ManagedSpi as ManagedSpi
 from core.ticks import every as every
 
 __version__: str

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import logging
-import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from core.assembly import Assembly, ProgramStart
-from core.errors import CoreError
+from core.errors import CoreError, PluginConflict
+from core.guard import is_failure
 from core.instance import Instance
 from core.loop import Loop
 from core.plugins import PluginSet
 from core.plumbing import DeviceDriver, Router, Transport
 from core.program_device import ProgramDevice
+from core.signals import ended_by_signals
+from core.time_limit import run_within
 
 _log = logging.getLogger("core.app")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-CLOSE_SECONDS = 0.9
+END_SECONDS = 0.95
+"""How long the end of a run takes at most, whatever plugins do; each of its steps has less."""
+DEVICES_SECONDS = 0.75
+STEP_SECONDS = 0.1
+LEAVE_SECONDS = 0.02
+"""How long one who was cancelled at the end of all has to go."""
 
 Companion = Callable[["App"], Awaitable[None]]
 
 
 class App:
-    """Run an assembly: open its transports and devices, and close them when a signal or the last transport says so.
+    """Run an assembly: open its transports and devices, and close them when a signal or a transport says so.
 
-    `say` gets each line for people. `companion`, a view for instance, runs as long and is cancelled last.
+    `say` gets each line for people. `companions`, a view or the control socket, run as long and are cancelled last.
+    With `ends_with_drivers` the run fails when the last transport that brings devices has ended for good.
     """
 
     def __init__(
@@ -38,108 +44,166 @@ class App:
         plugins: PluginSet,
         *,
         say: Callable[[str], None],
-        companion: Companion | None = None,
+        companions: tuple[Companion, ...] = (),
+        ends_with_drivers: bool = False,
     ) -> None:
         self.assembly = assembly
         self.plugins = plugins
+        self.router = Router()
         self.instances = [
             Instance(device, assembly.plugins[name], self._beginning(name)) for name, device in assembly.devices.items()
         ]
+        self.transports: dict[str, Transport] = {}
+        self.exit_status = 0
+        self.unended: list[str] = []
+        """What did not end with the run, by name; `run` returns all the same."""
         self._say = say
-        self._companion = companion
+        self._companions = companions
+        self._ends_with_drivers = ends_with_drivers
         self._drivers: list[DeviceDriver] = []
+        self._serving: dict[str, asyncio.Task[None]] = {}
         self._stopping: asyncio.Event = asyncio.Event()
+        self._ends_at = 0.0
 
-    def stop(self) -> None:
+    def add_companion(self, companion: Companion) -> None:
+        """Let something more run as long as the run lasts; before it begins."""
+        self._companions += (companion,)
+
+    def stop(self, exit_status: int = 0) -> None:
         """End the run."""
+        self.exit_status = self.exit_status or exit_status
         self._stopping.set()
 
-    def run(self) -> None:
-        """Run on a loop of its own until stopped; raise the CoreError of a transport that cannot be opened."""
-        Loop().run(self.serve())
+    def run(self, *, ignore_signals_afterwards: bool = False) -> int:
+        """Run on a loop of its own until stopped, and return the exit status; see `unended` for what is left behind.
 
-    async def serve(self) -> None:
-        """Run on the loop that runs already, until stopped."""
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread
-                loop.add_signal_handler(number, self.stop)
+        Raises the CoreError of a transport that cannot be opened.
+        """
         try:
+            _PluginLoop().run(self._serve_and_leave(ignore_signals_afterwards))
+        except RuntimeError:  # how asyncio says that its loop was stopped by _leave
+            if not self.unended:
+                raise
+        return self.exit_status
+
+    async def serve(self, *, ignore_signals_afterwards: bool = False) -> None:
+        """Run on the loop that runs already, until stopped."""
+        with ended_by_signals(self.stop, ignored_afterwards=ignore_signals_afterwards):
             await self._serve()
+
+    async def _serve_and_leave(self, ignore_signals_afterwards: bool) -> None:
+        loop = asyncio.get_running_loop()
+        house = asyncio.all_tasks()
+        try:
+            await self.serve(ignore_signals_afterwards=ignore_signals_afterwards)
         finally:
-            for number in SIGNALS:
-                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                    loop.remove_signal_handler(number)
+            left = max(self._ends_at - loop.time(), LEAVE_SECONDS)
+            loop.call_later(left, self._leave, loop, house)
+
+    def _leave(self, loop: asyncio.AbstractEventLoop, house: set[asyncio.Task[Any]]) -> None:
+        """Stop the loop though something has not ended; again for each thing that asyncio waits for at its end."""
+        if not self.unended:
+            self.unended = sorted(task.get_name() for task in asyncio.all_tasks(loop) - house) or ["a thread"]
+            _log.error("left behind, since it does not end: %s", ", ".join(self.unended))
+        loop.call_later(LEAVE_SECONDS, self._leave, loop, house)
+        loop.stop()
+
+    async def add_transport(self, transport: Transport) -> None:
+        """Open a transport and serve it; raise PluginConflict for a name that is taken, or why it cannot be opened."""
+        if transport.name in self.transports:
+            raise PluginConflict(f"there is a transport {transport.name!r} already")
+        self.transports[transport.name] = transport
+        try:
+            await transport.open(self.router)
+        except BaseException:  # whatever it was, the transport is not one of ours then
+            del self.transports[transport.name]
+            await self._close_transport(transport)
+            raise
+        self._say(transport.summary())
+        serving = asyncio.create_task(self._serve_transport(transport), name=f"transport {transport.name}")
+        self._serving[transport.name] = serving
+
+    async def remove_transport(self, name: str) -> None:
+        """End a transport; raise CoreError if there is none of that name."""
+        if name not in self.transports:
+            raise CoreError(f"there is no transport {name!r}; there is {', '.join(self.transports) or 'none'}")
+        transport, serving = self.transports.pop(name), self._serving.pop(name)
+        serving.cancel()
+        await asyncio.wait([serving], timeout=END_SECONDS)
+        await self._close_transport(transport)
 
     async def _serve(self) -> None:
-        opened: list[Transport] = []
         tasks: list[asyncio.Task[Any]] = []
-        companion: asyncio.Task[Any] | None = None
-        self._observe()
+        companions: list[asyncio.Task[Any]] = []
+        self._add_drivers()
         try:
             for transport in self.assembly.transports:
-                opened.append(transport)
-                await transport.open(self._router_for(transport))
-                self._say(transport.summary())
+                await self.add_transport(transport)
             for instance in self.instances:
                 self._say(f"{instance.device.name}: {instance.device.summary()}")
                 tasks.append(asyncio.create_task(instance.live(), name=f"device {instance.device.name}"))
-            tasks += [
-                asyncio.create_task(self._run_transport(transport), name=f"transport {transport.name}")
-                for transport in opened
-            ]
-            if self._companion is not None:
-                companion = asyncio.create_task(self._accompany(self._companion), name="companion")
+            companions += [asyncio.create_task(self._accompany(one)) for one in self._companions]
             await self._stopping.wait()
         finally:
-            await asyncio.shield(self._end(tasks, opened))
-            if companion is not None:
-                # Last, so that a view shows what has been left behind.
-                companion.cancel()
-                await asyncio.wait([companion])
+            self._ends_at = asyncio.get_running_loop().time() + END_SECONDS
+            await asyncio.shield(self._end(tasks))
+            # Last, so that a view shows what has been left behind.
+            await _cancel(companions, STEP_SECONDS)
 
-    async def _run_transport(self, transport: Transport) -> None:
+    async def _serve_transport(self, transport: Transport) -> None:
         try:
             await transport.run()
-        except Exception as error:
+        except BaseException as error:  # a transport that fails stops nobody else, not even by sys.exit
+            if not is_failure(error):
+                raise
             _log.error("transport %s failed: %s", transport.name, error, exc_info=not isinstance(error, CoreError))
         else:
-            self.stop()
+            if not transport.brings_devices:
+                self.stop()
+        if transport.brings_devices and self._ends_with_drivers and self.transports.get(transport.name) is transport:
+            del self.transports[transport.name]
+            self._serving.pop(transport.name, None)
+            if not any(other.brings_devices for other in self.transports.values()):
+                _log.error("the last driver has ended")
+                self.stop(1)
 
     async def _accompany(self, companion: Companion) -> None:
         try:
             await companion(self)
-        except Exception:
+        except BaseException as error:  # what is shown may fail, what runs may not
+            if not is_failure(error):
+                raise
             _log.exception("the view failed")
 
-    async def _end(self, tasks: list[asyncio.Task[Any]], transports: list[Transport]) -> None:
-        """Close the devices at once, then the transports."""
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
-            for task in late:
-                _log.error("%s did not end in time", task.get_name())
-        for driver in self._drivers:
-            await driver.close()
-        for transport in transports:
-            try:
-                await transport.close()
-            except Exception:
-                _log.exception("transport %s failed while closing", transport.name)
+    async def _end(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Take no more commands, close the devices at once, then the drivers and the transports."""
+        for instance in self.instances:
+            instance.device.closed_because = "it is being closed"
+        await _cancel([*tasks, *self._serving.values()], DEVICES_SECONDS)
+        # Clients have been told how the devices were left; from here on their drivers are silent.
+        closings = [run_within(STEP_SECONDS, one.close(), f"{one.device}: commands") for one in self._drivers]
+        for error in await asyncio.gather(*closings):
+            if error is not None:
+                _log.error("%s", error)
+        await asyncio.gather(*(self._close_transport(transport) for transport in self.transports.values()))
 
-    def _router_for(self, transport: Transport) -> Router:
-        router = Router()
-        for name in transport.devices(list(self.assembly.devices)):
-            driver = DeviceDriver(self.assembly.devices[name], router)
-            router.add(driver)
-            self._drivers.append(driver)
-        return router
+    async def _close_transport(self, transport: Transport) -> None:
+        # A transport may have processes to end, which get most of a second if devices have left them that.
+        seconds = max(self._ends_at - asyncio.get_running_loop().time(), STEP_SECONDS) if self._ends_at else END_SECONDS
+        error = await run_within(seconds, transport.close(), f"transport {transport.name}: close")
+        if error is not None:  # one that cannot close keeps the others from nothing
+            _log.error("transport %s failed while closing: %s", transport.name, error, exc_info=error)
 
-    def _observe(self) -> None:
+    def _add_drivers(self) -> None:
         for observer in self.plugins.observers.values():
             for device in self.assembly.devices.values():
                 device.observe(functools.partial(observer, device))
+        for device in self.assembly.devices.values():
+            driver = DeviceDriver(device, self.router)
+            self.router.add(driver)
+            self._drivers.append(driver)
+        for driver in self._drivers:
+            driver.begin()
 
     def _beginning(self, name: str) -> Callable[[], Awaitable[None]] | None:
         start: ProgramStart | None = self.assembly.programs.get(name)
@@ -147,3 +211,21 @@ class App:
         if start is None or not isinstance(device, ProgramDevice):
             return None
         return functools.partial(device.begin_program, start.program, start.settings)
+
+
+class _PluginLoop(Loop):
+    """Be a loop on which plugins run: what one of their tasks raises is logged and reaches nobody else."""
+
+    def fail(self, error: BaseException, name: str) -> None:
+        """Log what nobody handles, where a bare program would end."""
+        _log.error("the task %s has failed and ends: %s", name, str(error) or type(error).__name__, exc_info=error)
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]], seconds: float) -> None:
+    """Cancel tasks and wait for them, but no longer than that; name those that are late."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            _log.error("%s did not end in time", task.get_name())

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from core.config import Config, Table, convert
+from core.config_text import toml_value
 from core.device import Device
-from core.errors import CoreError, PluginMissing
+from core.errors import ConfigError, CoreError, DefinitionError, PluginMissing
 from core.hookspecs import Proposal
+from core.plugin_code import isolated
 from core.plugins import PluginSet
 from core.plumbing import Transport
 from core.program_device import ProgramDevice
+from core.programs import Program
+from core.programs.program import Parameter
 from core.suggestions import nearest
+
+_log = logging.getLogger("core.assembly")
+
+P = TypeVar("P", Device, Transport)
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,8 @@ class ProgramStart:
 
     program: str
     settings: dict[str, Any]
+    where: str = ""
+    """File and table that ask for it."""
 
 
 @dataclass
@@ -33,33 +46,51 @@ class Assembly:
     transports: list[Transport] = field(default_factory=list)
     programs: dict[str, ProgramStart] = field(default_factory=dict)
     """Which program each device begins with."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """The instances that could not be made because of a mistake in a plugin, and why; the others run without them."""
+
+
+def usable_proposals(plugins: PluginSet) -> list[Proposal]:
+    """Return those proposals of the plugins that can be run and written; the others are dropped with a warning."""
+    scratch, usable = Assembly(), []
+    # Devices first, because the others name them.
+    for proposal in sorted(plugins.proposals(), key=lambda proposal: proposal.section != "device"):
+        table = _table(proposal)
+        try:
+            for value in proposal.table.values():
+                toml_value(value)
+            _add(scratch, table, plugins)
+        except CoreError as error:
+            _log.warning("%s; it is left out", error)
+        else:
+            usable.append(proposal)
+    return usable
 
 
 def propose(proposals: Iterable[Proposal]) -> Config:
     """Return the configuration of a run without core.toml."""
-    return Config(
-        tables=tuple(
-            Table(proposal.section, proposal.name, proposal.table, "the default configuration")
-            for proposal in proposals
-            if proposal.demo
-        )
-    )
+    return Config(tables=tuple(_table(proposal) for proposal in proposals if proposal.demo))
+
+
+def _table(proposal: Proposal) -> Table:
+    return Table(proposal.section, proposal.name, proposal.table, "the default configuration")
 
 
 def assemble(config: Config, plugins: PluginSet) -> Assembly:
-    """Make what the configuration names; raise ConfigError, or PluginMissing, with file, key and what is allowed."""
+    """Make what the configuration names; raise ConfigError, or PluginMissing, with file, key and what is allowed.
+
+    An instance whose own code fails is logged and kept in `failed`.
+    """
     assembly = Assembly()
-    for table in config.of("device"):
-        _add_device(assembly, table, plugins)
-    for table in config.of("transport"):
-        _add_transport(assembly, table, plugins)
-    programs = plugins.programs
-    for device in assembly.devices.values():
-        if isinstance(device, ProgramDevice):
-            device.offer(programs)
-    for table in config.of("program"):
-        _add_program(assembly, table)
+    for table in (*config.of("device"), *config.of("transport"), *config.of("program")):
+        _add(assembly, table, plugins)
     return assembly
+
+
+def _add(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
+    {"device": _add_device, "transport": _add_transport, "program": _add_program}[table.section](
+        assembly, table, plugins
+    )
 
 
 def _add_device(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
@@ -73,11 +104,19 @@ def _add_device(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
         raise PluginMissing(f"{table.source}: {table.title}: {error}") from error
     except CoreError as error:
         raise table.error(str(error)) from error
-    options = convert(device_class.Options, table.without("plugin", "type"), f"{table.source}: {table.title}")
+    device = _made(assembly, device_class, table, table.without("plugin", "type"), f"{plugin} {table.name!r}")
+    if device is None:
+        return
     try:
-        assembly.devices[table.name] = device_class(table.name, options)
-    except ValueError as error:
-        raise table.error(str(error)) from error
+        with isolated():
+            if isinstance(device, ProgramDevice):
+                device.offer(plugins.programs)
+            if not isinstance(summary := device.summary(), str):
+                raise DefinitionError(f"its summary is {summary!r}; a text is needed")
+    except CoreError as error:
+        _fail(assembly, table, f"{plugin} {table.name!r}", error)
+        return
+    assembly.devices[table.name] = device
     assembly.plugins[table.name] = plugin
 
 
@@ -87,18 +126,35 @@ def _add_transport(assembly: Assembly, table: Table, plugins: PluginSet) -> None
     if kind not in known:
         raise table.error(_unknown("type", kind, known))
     keys = table.without("type")
-    options = convert(known[kind].Options, keys, f"{table.source}: {table.title}")
-    transport = known[kind](table.name, options)
-    device = getattr(options, "device", None)
-    if device and device not in assembly.devices:
-        raise table.error(_unknown("device", device, assembly.devices))
-    assembly.transports.append(transport)
+    if not known[kind].brings_devices:
+        device = keys.get("device") or _only_device(assembly, table, known[kind])
+        if device in assembly.failed:
+            assembly.failed[table.title] = f"its device {device!r} has failed"
+            return
+        if isinstance(device, str) and device and device not in assembly.devices:
+            raise table.error(_unknown("device", device, assembly.devices))
+        keys |= {"device": device} if device else {}
+    transport = _made(assembly, known[kind], table, keys, f"transport {table.name!r}")
+    if transport is not None:
+        assembly.transports.append(transport)
 
 
-def _add_program(assembly: Assembly, table: Table) -> None:
+def _only_device(assembly: Assembly, table: Table, transport: type[Transport]) -> str | None:
+    """Return the device of a transport that needs one and names none; raise ConfigError if there is not just one."""
+    if not any(one.name == "device" and one.required for one in msgspec.structs.fields(transport.Options)):
+        return None
+    devices = [*assembly.devices, *(name for name in assembly.failed if not name.startswith("["))]
+    if len(devices) != 1:
+        raise table.error(f"device is missing; {', '.join(devices) or 'nothing'} is allowed")
+    return devices[0]
+
+
+def _add_program(assembly: Assembly, table: Table, _plugins: PluginSet) -> None:
     name = table.text("program") or table.name
     hosts = {key: device for key, device in assembly.devices.items() if isinstance(device, ProgramDevice)}
     wanted = table.text("device")
+    if wanted in assembly.failed or (wanted is None and not hosts and assembly.failed):
+        return  # said already
     if wanted is None and len(hosts) == 1:
         wanted = next(iter(hosts))
     if wanted is None:
@@ -111,12 +167,65 @@ def _add_program(assembly: Assembly, table: Table) -> None:
         raise table.error(_unknown("program", name, device.programs))
     if wanted in assembly.programs:
         raise table.error(f"{wanted} begins with program {assembly.programs[wanted].program!r} already")
-    settings = table.without("program", "device")
+    settings = _settings(program, table)
     try:
         program(device, **settings)
     except (TypeError, ValueError) as error:
         raise table.error(str(error)) from error
-    assembly.programs[wanted] = ProgramStart(name, settings)
+    assembly.programs[wanted] = ProgramStart(name, settings, f"{table.source}: {table.title}")
+
+
+def _settings(program: Program, table: Table) -> dict[str, Any]:
+    """Return the settings that a table gives, each of the type that the program's parameter says; raise ConfigError."""
+    settings = table.without("program", "device")
+    for parameter in program.parameters:
+        if parameter.name not in settings:
+            continue
+        value = settings[parameter.name]
+        try:
+            settings[parameter.name] = msgspec.convert(value, _type_of(parameter))
+        except msgspec.ValidationError as error:
+            why = str(error).replace("`", "").replace("Expected", "expected", 1)
+            raise table.error(f"{parameter.name} is {value!r}: {why}") from error
+        except TypeError:  # an annotation that says nothing of values
+            continue
+    return settings
+
+
+def _type_of(parameter: Parameter) -> Any:
+    """Return what a setting has to be: as annotated, else like its default."""
+    if parameter.annotation is not None:
+        return parameter.annotation
+    if isinstance(parameter.default, bool):
+        return bool
+    if isinstance(parameter.default, (int, float)):
+        return int | float
+    return str if isinstance(parameter.default, str) else Any
+
+
+def _made(assembly: Assembly, made: type[P], table: Table, keys: Mapping[str, Any], what: str) -> P | None:
+    """Return an instance of a plugin's class, None where its own code fails; raise ConfigError for what is refused."""
+    try:
+        with isolated():
+            options = convert(made.Options, keys, f"{table.source}: {table.title}")
+            try:
+                instance = made(table.name, options)
+            except ValueError as error:
+                raise table.error(str(error)) from error
+            # What the base class sets last but for its own affairs.
+            if not hasattr(instance, "vectors" if table.section == "device" else "options"):
+                raise DefinitionError(f"{made.__name__}.__init__ does not call super().__init__(name, options)")
+            return instance
+    except ConfigError:
+        raise
+    except CoreError as error:
+        _fail(assembly, table, what, error)
+        return None
+
+
+def _fail(assembly: Assembly, table: Table, what: str, error: CoreError) -> None:
+    _log.error("%s cannot be made: %s; report it to the plugin's authors", what, error, exc_info=error.__cause__)
+    assembly.failed[table.name if table.section == "device" else table.title] = str(error)
 
 
 def _unknown(key: str, value: str, allowed: Iterable[str]) -> str:
@@ -126,4 +235,4 @@ def _unknown(key: str, value: str, allowed: Iterable[str]) -> str:
     return f"{key} {value!r} is unknown{meant}; {', '.join(names) or 'nothing'} is allowed"
 
 
-__all__ = ["Assembly", "ProgramStart", "assemble", "propose"]
+__all__ = ["Assembly", "ProgramStart", "assemble", "propose", "usable_proposals"]

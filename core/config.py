@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -25,10 +27,16 @@ O = TypeVar("O", bound=Options)  # noqa: E741 - for options
 Section = Literal["device", "transport", "program"]
 
 
+RunName = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[^/\x00-\x1f]{1,32}$", description="name of the run, by which `corectl status` finds it"),
+]
+
+
 class CoreTable(Options):
     """The table `[core]`."""
 
-    name: str = "core"
+    name: RunName = "core"
     disable: list[str] = []  # noqa: RUF012 - msgspec copies it
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -45,8 +53,7 @@ class Table:
     @property
     def title(self) -> str:
         """Return how the table is headed."""
-        name = self.name if re.fullmatch(r"[A-Za-z0-9_-]+", self.name) else f'"{self.name}"'
-        return f"[{self.section}.{name}]"
+        return f"[{self.section}.{toml_key(self.name)}]"
 
     def text(self, key: str) -> str | None:
         """Return a key that must be a text, None if it is absent; raise ConfigError for another type."""
@@ -79,13 +86,28 @@ class Config:
 
 def search_path() -> list[Path]:
     """Return where core.toml is sought, in order."""
-    user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return [Path(FILE_NAME), user / "core" / FILE_NAME, Path("/etc/core") / FILE_NAME]
+    places = [Path(FILE_NAME)]
+    try:
+        user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    except RuntimeError:  # this user has no home
+        pass
+    else:
+        places.append(user / "core" / FILE_NAME)
+    return [*places, Path("/etc/core") / FILE_NAME]
 
 
 def find() -> Path | None:
-    """Return the core.toml that counts, None if there is none."""
-    return next((path for path in search_path() if path.is_file()), None)
+    """Return the core.toml that counts, None if there is none; raise ConfigError where it may not be looked for."""
+    return next((path for path in search_path() if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be looked for: {error.strerror}; name the file to run") from error
 
 
 def load(path: Path) -> Config:
@@ -95,8 +117,10 @@ def load(path: Path) -> Config:
             document = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no UTF-8, no TOML, or a number of too many digits
         raise ConfigError(f"{path}: is not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deeply") from error
     return parse(document, str(path), path)
 
 
@@ -119,10 +143,23 @@ def parse(document: Mapping[str, Any], source: str = FILE_NAME, path: Path | Non
         for name, keys in named.items():
             if not isinstance(keys, dict):
                 raise ConfigError(f"{source}: {section}.{name} is {keys!r}; a table [{section}.{name}] is needed")
+            if not name.isprintable():
+                raise ConfigError(f"{source}: [{section}.{toml_key(name)}]: a name has no control characters")
             if not name or len(name.encode()) > NAME_BYTES:
                 raise ConfigError(f"{source}: [{section}.{name}]: a name has 1 to {NAME_BYTES} bytes")
             tables.append(Table(section, name, keys, source))
     return Config(core, tuple(tables), path)
+
+
+def toml_key(name: str) -> str:
+    """Return a key as TOML writes it."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_text(name)
+
+
+def toml_text(text: str) -> str:
+    """Return a text as TOML writes it, in one line."""
+    # JSON's quotes and escapes are TOML's too, but TOML wants DEL escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def convert(options: type[O], keys: object, where: str) -> O:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from core.config import VERSION, described
+from core.config import VERSION, described, toml_key, toml_text
+from core.errors import DefinitionError
 from core.hookspecs import Proposal
 from core.options import Options
 
@@ -35,29 +35,38 @@ def config_text(proposals: Iterable[Proposal], options: Mapping[tuple[str, str],
 
 
 def _head(proposal: Proposal) -> str:
-    name = proposal.name if re.fullmatch(r"[A-Za-z0-9_-]+", proposal.name) else json.dumps(proposal.name)
-    return f"[{proposal.section}.{name}]"
+    return f"[{proposal.section}.{toml_key(proposal.name)}]"
 
 
 def _keys(table: Mapping[str, Any], options: type[Options] | None) -> Iterable[str]:
     known = {name: (text, default) for name, text, default in described(options)} if options is not None else {}
     for key, value in table.items():
         if key not in known:
-            yield f"{key} = {toml_value(value)}"
+            yield f"{toml_key(key)} = {toml_value(value)}"
     for name, (text, default) in known.items():
         if text:
             yield f"# {text}"
         if name in table:
             yield f"{name} = {toml_value(table[name])}"
         elif default is not msgspec.NODEFAULT and default is not None:
-            yield "\n".join(f"# {line}" for line in f"{name} = {toml_value(default)}".splitlines())
+            with contextlib.suppress(DefinitionError):  # a default that no core.toml could give is left to the code
+                yield "\n".join(f"# {line}" for line in f"{name} = {toml_value(default)}".splitlines())
 
 
 def toml_value(value: Any) -> str:
-    """Return a text, number, bool, or list of them as TOML."""
+    """Return a text, number, bool, or list or dict of them as TOML; raise DefinitionError for anything else."""
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(one, (list, tuple)) for one in value):
             rows = "".join(f"    {toml_value(one)},\n" for one in value)
             return f"[\n{rows}]"
         return "[" + ", ".join(toml_value(one) for one in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        pairs = ", ".join(f"{toml_key(key)} = {toml_value(one)}" for key, one in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return toml_text(value)
+    if isinstance(value, (int, float)):
+        return repr(value)
+    raise DefinitionError(f"{value!r} cannot be written in core.toml")

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, ClassVar
 
 from core.errors import CoreError, DefinitionError, ValueRefused
+from core.guard import is_failure
 from core.loop import Loop
 from core.options import Options as BaseOptions
-from core.properties import ON_NEW, Event, Listener, Vector
+from core.properties import HANDLED, ON_NEW, Event, Listener, Vector
+from core.snooped import Snooped
 from core.ticks import BoundTick, Tick
 
 _log = logging.getLogger("core.device")
+
+NOT_OPEN_YET, BEING_OPENED = "it is not open yet", "it is being opened"
+"""Why a device is closed that will soon be open, or be known to have failed."""
 
 
 class Device:
@@ -59,10 +64,12 @@ class Device:
     def __init__(self, name: str, options: BaseOptions | None = None) -> None:
         self.name = name
         self.options = options if options is not None else self.Options()
+        self._closed_because: str | None = NOT_OPEN_YET
         self.log = logging.getLogger(f"core.device.{name}")
         self.vectors: dict[str, Vector[Any, Any]] = {}
         self._listeners: list[Listener] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.snoops: dict[tuple[str, str | None], bool] = {}
         self._failing: dict[str, str] = {}
         for attribute, template in self.templates.items():
             vector = template.bound(self._emit)
@@ -81,7 +88,7 @@ class Device:
 
     def summary(self) -> str:
         """Return in a few words what the device runs on, for people."""
-        return (inspect.getdoc(type(self)) or self.kind).splitlines()[0].rstrip(".")
+        return (type(self).__doc__ or self.kind).strip().splitlines()[0].rstrip(".")
 
     def picture(self) -> Sequence[str]:
         """Return what the device looks like now, as rows of text in which "X" is a lit LED; empty for no look."""
@@ -107,11 +114,20 @@ class Device:
         if self.vectors.pop(vector.name, None) is None:
             raise DefinitionError(f"device {self.name} has no vector {vector.name!r}")
         self._emit(Event("deleted", vector))
+        vector.unbind()
 
     def message(self, text: str) -> None:
         """Say something to people: it reaches the clients and the log."""
         self.log.info("%s", text)
         self._emit(Event("message", message=text))
+
+    def snoop(self, device: str, name: str | None = None, *, blobs: bool = False) -> None:
+        """Hear of another driver's device, or one property of it, in `on_snoop` from now on; of BLOBs if asked for."""
+        self.snoops[device, name] = blobs
+        self._emit(Event("snooping"))
+
+    async def on_snoop(self, news: Snooped) -> None:
+        """Take news of a device that is snooped; override it."""
 
     def spawn(self, work: Coroutine[Any, Any, Any], *, name: str | None = None) -> asyncio.Task[Any]:
         """Start a task that belongs to the device: it is cancelled and awaited when the device closes."""
@@ -123,6 +139,22 @@ class Device:
     def tick(self, name: str) -> BoundTick:
         """Return the tick that the method `name` is."""
         return self._ticks[name]
+
+    @property
+    def closed_because(self) -> str | None:
+        """Return why commands are refused now; None while the device is open."""
+        return self._closed_because
+
+    @closed_because.setter
+    def closed_because(self, why: str | None) -> None:
+        was_opening, self._closed_because = self.is_opening, why
+        if was_opening and not self.is_opening:
+            self._emit(Event("opened"))
+
+    @property
+    def is_opening(self) -> bool:
+        """Return whether it is to be known in a moment if the device can be opened."""
+        return self._closed_because in (NOT_OPEN_YET, BEING_OPENED)
 
     # The rest is for the house: plumbing, the life cycle, the views.
 
@@ -145,29 +177,39 @@ class Device:
                 task.cancel()
             await asyncio.wait(self._tasks)
 
-    async def take_new(self, vector: Vector[Any, Any], new: Mapping[str, Any]) -> None:
+    async def take_new(
+        self, vector: Vector[Any, Any], new: Mapping[str, Any], on_accepted: Callable[[], None] = lambda: None
+    ) -> None:
         """Check what a client sent for a vector and give it to the plugin's handler.
 
-        Raises ValueRefused, for the sender alone, if it breaks a rule or the handler refuses it; any other exception
+        `on_accepted` is called when that has accepted it, before the values are stored and told. Raises ValueRefused,
+        for the sender alone, if the device is not open, a rule is broken or the handler refuses it; any other failure
         of the handler becomes the vector's state Alert.
         """
+        if self.closed_because is not None:
+            raise ValueRefused(f"{self.name}: {self.closed_because}")
         accepted = vector.check_new(new)
-        handler: Callable[[dict[str, Any]], Awaitable[object] | object] | None = None
-        if method := self.handlers.get(vector.name):
-            handler = getattr(self, method)
-        revision = vector.revision
+        spoken: set[str] = set()
+        token = HANDLED.set(spoken)
         try:
-            if handler is not None:
-                result = handler(dict(accepted))
+            if method := self.handlers.get(vector.name):
+                result = getattr(self, method)(dict(accepted))
                 if inspect.isawaitable(result):
                     await result
         except ValueRefused:
             raise
-        except Exception as error:
+        except BaseException as error:  # a plugin's exception, sys.exit included, stops nothing but its own command
+            if not is_failure(error):
+                raise
+            vector.mark_done()
             self.report_failure(f"{self.name}.{vector.name}", error, vector)
             return
+        finally:
+            HANDLED.reset(token)
+            vector.mark_done()
         self.report_success(f"{self.name}.{vector.name}")
-        if vector.revision == revision:
+        on_accepted()
+        if vector.name not in spoken and vector.name in self.vectors:
             vector.update(accepted)
 
     def report_failure(self, where: str, error: BaseException, vector: Vector[Any, Any] | None = None) -> None:
@@ -198,5 +240,7 @@ class Device:
         for listener in tuple(self._listeners):
             try:
                 listener(event)
-            except Exception:
+            except BaseException as error:  # an observer that fails costs only what it observes
+                if not is_failure(error):
+                    raise
                 _log.exception("device %s: an observer failed", self.name)

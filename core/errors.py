@@ -9,6 +9,7 @@ __all__ = [
     "DefinitionError",
     "DeviceUnavailable",
     "LoopError",
+    "NotUnderstood",
     "PluginConflict",
     "PluginError",
     "PluginMissing",
@@ -79,6 +80,10 @@ class ProgramError(CoreError, ValueError):
 
 class ProtocolError(CoreError, ValueError):
     """Report bytes that are not INDI."""
+
+
+class NotUnderstood(ProtocolError):  # noqa: N818 - reads as what happened
+    """Report a message that is well-formed and no INDI: what follows it can be read."""
 
 
 class ResourceError(CoreError, RuntimeError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,8 +15,15 @@ from core.options import Options
 from core.programs import Output, Program
 from core.properties import Switch, SwitchVector
 
+_log = logging.getLogger("core.program_device")
+
 NONE = "none"
 """The switch that is On while no program runs."""
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    _log.warning("%s", text)
 
 
 class ProgramDevice(Device):
@@ -37,12 +46,19 @@ class ProgramDevice(Device):
     def accepts(self, program: Program) -> bool:
         """Return whether the program's first parameter may be this device."""
         wanted = program.device_type
-        return wanted is None or isinstance(self, wanted)
+        try:
+            return wanted is None or isinstance(self, wanted)
+        except TypeError as error:
+            _warn_once(f"program {program.name!r} fits no device: {error}")
+            return False
 
     def offer(self, programs: Mapping[str, Program]) -> None:
         """Offer those of the programs that run on this device; called before its properties are defined."""
         self.programs = {name: program for name, program in programs.items() if self.accepts(program)}
-        switches = {name: Switch(label=program.description or name) for name, program in self.programs.items()}
+        switches = {
+            name: Switch(label=program.description.partition("\n")[0] or name)
+            for name, program in self.programs.items()
+        }
         self.program.replace_members({NONE: Switch(True, label="no program"), **switches})
 
     @property

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -27,6 +28,8 @@ _log = logging.getLogger("core.resource")
 T = TypeVar("T")
 R = TypeVar("R")
 Callback = Callable[..., Awaitable[object] | object]
+
+_current_task, _running_loop = asyncio.current_task, asyncio.get_running_loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ class ManagedResource(Generic[T]):
         self._wait_limit = wait_limit
         self._hold_limit = hold_limit
         self._hold: _Hold | None = None
+        # Asked for once per asyncio loop: it is needed three times a turn.
+        self._asyncio: asyncio.AbstractEventLoop | None = None
+        self._now: Callable[[], int] = time.monotonic_ns
         self._waiting: deque[tuple[asyncio.Future[None], asyncio.Task[Any]]] = deque()
         self._acquired = self._waits = self._timeouts = 0
         self._longest_wait = self._longest_hold = 0
@@ -117,7 +123,7 @@ class ManagedResource(Generic[T]):
             longest_hold=Duration(self._longest_hold),
             timeouts=self._timeouts,
             holder=None if hold is None else hold.task.get_name(),
-            held_for=Duration(0 if hold is None else _now() - hold.since),
+            held_for=Duration(0 if hold is None else self._now() - hold.since),
         )
 
     def __repr__(self) -> str:
@@ -128,7 +134,12 @@ class ManagedResource(Generic[T]):
 
     async def acquire(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
         """Wait for the resource and prepare it."""
-        task = _current()
+        task = _current_task()
+        if task is None:
+            raise ResourceError("a resource is used from within a task")
+        loop = _running_loop()
+        if loop is not self._asyncio:
+            self._asyncio, self._now = loop, Loop.current().now
         hold = self._hold
         if hold is not None and hold.task is task:
             raise ResourceError(
@@ -136,13 +147,13 @@ class ManagedResource(Generic[T]):
                 "pass on what `async with` gave"
             )
         if hold is None and not self._waiting:
-            self._give(task)
+            self._give(task, self._now())
         else:
             await self._wait(task)
         if self._on_acquire is not None:
             try:
                 done = self._on_acquire(*args, **kwargs)
-                if inspect.isawaitable(done):
+                if done is not None and inspect.isawaitable(done):
                     await done
             except BaseException:
                 self._free()
@@ -152,12 +163,12 @@ class ManagedResource(Generic[T]):
     async def release(self, args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException | None) -> None:
         """Put the resource away and give it to who waits longest."""
         hold = self._hold
-        if hold is None or hold.task is not asyncio.current_task():
+        if hold is None or hold.task is not _current_task():
             raise ResourceError(f"{self.name}: released by a task that does not hold it")
         try:
             if self._on_release is not None:
                 done = self._on_release(*args, **kwargs)
-                if inspect.isawaitable(done):
+                if done is not None and inspect.isawaitable(done):
                     await _to_the_end(done)
         finally:
             expired = hold.expired
@@ -168,9 +179,9 @@ class ManagedResource(Generic[T]):
                 f"{self.name}: {hold.task.get_name()} held it for longer than twice {self._hold_limit}"
             ) from error
 
-    def _give(self, task: asyncio.Task[Any]) -> None:
+    def _give(self, task: asyncio.Task[Any], now: int) -> None:
         self._acquired += 1
-        self._hold = hold = _Hold(task, _now())
+        self._hold = hold = _Hold(task, now)
         if self._hold_limit is not None:
             hold.timer = task.get_loop().call_later(self._hold_limit.as_seconds(), self._held_long, hold)
 
@@ -181,14 +192,16 @@ class ManagedResource(Generic[T]):
             return
         if hold.timer is not None:
             hold.timer.cancel()
-        self._longest_hold = max(self._longest_hold, _now() - hold.since)
+        now = self._now()
+        if now - hold.since > self._longest_hold:
+            self._longest_hold = now - hold.since
         self._hold = None
         waiting = self._waiting
         while waiting:
             future, task = waiting.popleft()
             if not future.done():
                 future.set_result(None)
-                self._give(task)
+                self._give(task, now)
                 return
 
     async def _wait(self, task: asyncio.Task[Any]) -> None:
@@ -200,7 +213,7 @@ class ManagedResource(Generic[T]):
         timer = None
         if self._wait_limit is not None:
             timer = loop.call_later(self._wait_limit.as_seconds(), self._waited_long, future)
-        since = _now()
+        since = self._now()
         try:
             await future
         except BaseException:
@@ -213,7 +226,9 @@ class ManagedResource(Generic[T]):
         finally:
             if timer is not None:
                 timer.cancel()
-        self._longest_wait = max(self._longest_wait, _now() - since)
+        waited = self._now() - since
+        if waited > self._longest_wait:
+            self._longest_wait = waited
 
     def _waited_long(self, future: asyncio.Future[None]) -> None:
         if not future.done():
@@ -246,13 +261,15 @@ class Handle(Generic[T]):
         self._args = args
         self._kwargs = kwargs
 
-    async def __aenter__(self) -> T:
-        return await self._managed.acquire(self._args, self._kwargs)
+    # What these two return is awaited by `async with`; to await it here would cost a frame more at every hand-over.
 
-    async def __aexit__(
+    def __aenter__(self) -> Coroutine[Any, Any, T]:
+        return self._managed.acquire(self._args, self._kwargs)
+
+    def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._managed.release(self._args, self._kwargs, error)
+    ) -> Coroutine[Any, Any, None]:
+        return self._managed.release(self._args, self._kwargs, error)
 
     async def run_in_thread(self, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
         """Hold the resource, and call `function(resource, *args, **kwargs)` in a thread.
@@ -276,14 +293,3 @@ async def _to_the_end(work: Awaitable[R]) -> R:
     if cancelled is not None and (future.cancelled() or future.exception() is None):
         raise cancelled
     return future.result()
-
-
-def _current() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    if task is None:
-        raise ResourceError("a resource is used from within a task")
-    return task
-
-
-def _now() -> int:
-    return Loop.current().now()

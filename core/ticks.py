@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from core.errors import DefinitionError
+from core.guard import is_failure
+from core.loop import Timing
 
 if TYPE_CHECKING:
     from core.duration import Duration
-    from core.loop import Loop, ScheduledTask, Timing
+    from core.loop import Loop, ScheduledTask
 
 
 class TickOwner(Protocol):
@@ -67,6 +70,8 @@ class BoundTick:
         self.scheduled: ScheduledTask | None = None
         self._device = device
         self._method = tick.method
+        self.failures = 0
+        """How often it has raised."""
         self._stopped = False
 
     async def __call__(self) -> None:
@@ -93,8 +98,10 @@ class BoundTick:
 
     def attach(self, loop: Loop) -> None:
         """Begin to run on `loop`; the device is open."""
-        if not self._stopped:
-            self.scheduled = loop.schedule(self.rate, self._run)
+        timing = self.rate if isinstance(self.rate, Timing) else Timing(self.rate)
+        self.scheduled = loop.schedule(dataclasses.replace(timing, name=self.name), self._run)
+        if self._stopped:
+            self.scheduled.stop()
 
     async def detach(self) -> None:
         """End, because the device is being closed; a tick that runs is cancelled and awaited."""
@@ -106,7 +113,10 @@ class BoundTick:
     async def _run(self) -> None:
         try:
             await self._method(self._device)
-        except Exception as error:
+        except BaseException as error:  # a plugin's exception, sys.exit included, stops nothing but its own tick
+            if not is_failure(error):
+                raise
+            self.failures += 1
             self._device.report_failure(self.name, error, self.vector)
         else:
             self._device.report_success(self.name)

@@ -10,8 +10,9 @@ import pytest
 from core import Connection, Device, Duration, Number, NumberVector, Router, SwitchVector, ValueRefused, every
 from core.errors import DefinitionError, PluginConflict
 from core.instance import Instance
-from core.plumbing import DeviceDriver
+from core.plumbing import DeviceDriver, PeerLimits
 from core.testing import VirtualClock
+from tests.memory_channel import Memory
 
 ASK = b'<getProperties version="1.7"/>'
 
@@ -58,38 +59,13 @@ class Lamp(Device):
         self.calls.append("abort")
 
 
-class Memory:
-    """A channel that keeps what is sent."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-        self.paused = False
-        self.closed = False
-        self.pending = 0
-
-    def send(self, data: bytes) -> None:
-        self.sent += data
-
-    def pause(self) -> None:
-        self.paused = True
-
-    def resume(self) -> None:
-        self.paused = False
-
-    def close(self) -> None:
-        self.closed = True
-
-    def taken(self) -> str:
-        taken, self.sent = self.sent, b""
-        return taken.decode()
-
-
 class House:
     """A lamp, its driver, and two clients that have asked for everything."""
 
     def __init__(self) -> None:
         self.router = Router()
         self.lamp = Lamp("lamp")
+        self.lamp.closed_because = None
         self.driver = DeviceDriver(self.lamp, self.router)
         self.router.add(self.driver)
         self.one, self.two = Memory(), Memory()
@@ -223,6 +199,86 @@ def test_an_exception_of_a_handler_is_an_alert_with_its_text_and_the_old_values(
     in_house(clock, work)
 
 
+def test_a_refused_command_is_shown_to_nobody_and_an_accepted_one_before_its_result(clock: VirtualClock) -> None:
+    async def work(house: House) -> None:
+        house.new(7)
+        assert house.two.taken() == ""
+        house.new(1)
+        said = house.two.taken()
+        assert said.index("<newNumberVector") < said.index("<setNumberVector")
+
+    in_house(clock, work)
+
+
+def test_what_a_tick_says_meanwhile_loses_no_accepted_value(clock: VirtualClock) -> None:
+    async def work(house: House) -> None:
+        house.new(5)
+        await asyncio.sleep(0.5)
+        house.lamp.power.update(message="still busy")
+        assert house.lamp.power.state == "Busy"
+        await asyncio.sleep(1)
+        assert (house.lamp.power["level"], house.lamp.power.state) == (5, "Ok")
+
+    in_house(clock, work)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), BaseException("odd"), asyncio.CancelledError()])
+def test_nothing_that_a_plugin_raises_stops_more_than_itself(clock: VirtualClock, error: BaseException) -> None:
+    async def work(house: House) -> None:
+        async def broken(_new: object) -> None:
+            await house.lamp.delay(0.1)
+            raise error
+
+        house.lamp.change = broken  # type: ignore[method-assign, assignment]
+        house.new(1)
+        await asyncio.sleep(1)
+        assert house.lamp.power.state == "Alert"
+        house.lamp.observe(lambda _event: (_ for _ in ()).throw(SystemExit(4)))
+        house.lamp.age.update(seconds=77)
+        assert ">77<" in house.one.taken()
+
+    in_house(clock, work)
+
+
+def test_a_command_to_a_device_that_is_not_open_is_refused_with_the_cause(clock: VirtualClock) -> None:
+    async def work(house: House) -> None:
+        house.lamp.closed_because = "nothing is plugged in"
+        house.new(1)
+        assert "lamp: nothing is plugged in" in house.one.taken()
+        assert house.lamp.calls == []
+
+    in_house(clock, work)
+
+
+def test_a_vector_that_its_own_handler_deletes_is_not_set_any_more(clock: VirtualClock) -> None:
+    async def work(house: House) -> None:
+        async def delete(_new: object) -> None:
+            house.lamp.delete(house.lamp.power)
+
+        house.lamp.change = delete  # type: ignore[method-assign, assignment]
+        house.new(1)
+        said = house.one.taken()
+        assert "<delProperty" in said
+        assert "<setNumberVector" not in said
+
+    in_house(clock, work)
+
+
+def test_a_tick_that_was_stopped_before_it_began_can_be_started(clock: VirtualClock) -> None:
+    async def work(house: House) -> None:
+        house.lamp.grow.stop()
+        living = asyncio.create_task(Instance(house.lamp, "test").live())
+        await asyncio.sleep(3)
+        assert house.lamp.age["seconds"] == 0
+        house.lamp.grow.start()
+        await asyncio.sleep(1.5)
+        assert house.lamp.age["seconds"] == 2
+        living.cancel()
+        await asyncio.wait([living])
+
+    in_house(clock, work)
+
+
 def test_a_property_or_device_that_does_not_exist_is_told_to_the_sender(clock: VirtualClock) -> None:
     async def work(house: House) -> None:
         house.first.feed(b'<newTextVector device="lamp" name="colour"/><newTextVector device="moon" name="x"/>')
@@ -251,7 +307,7 @@ def test_many_commands_pause_their_sender_until_they_are_done(clock: VirtualCloc
 def test_a_peer_that_reads_nothing_is_closed_at_the_limit_and_delays_nobody(clock: VirtualClock) -> None:
     async def work(house: House) -> None:
         lazy = Memory()
-        connection = Connection(house.router, lazy, "lazy", maximum_pending=1000)
+        connection = Connection(house.router, lazy, "lazy", limits=PeerLimits(maximum_pending=1000))
         connection.feed(ASK)
         lazy.pending = 1001
         house.lamp.age.update(seconds=1)
@@ -279,6 +335,10 @@ def test_a_tick_that_raises_is_an_alert_and_the_next_one_comes(clock: VirtualClo
         )
         await asyncio.sleep(1.01)
         assert house.lamp.age["seconds"] >= 12
+        statistics = house.lamp.vectors["grow_statistics"]
+        assert statistics["ticks"] >= 10  # told each two seconds
+        assert statistics["errors"] == 1
+        assert statistics["late_max"] == 0  # the virtual clock is exact
         living.cancel()
         await asyncio.wait([living])
         assert instance.state == "closed"

@@ -153,3 +153,32 @@ def test_other_tasks_run_on_with_every_policy(clock: VirtualClock, policy: Liter
 
     clock.run(main())
     assert len(other.times) == 10
+
+
+def test_a_machine_that_slept_wakes_up_without_a_burst(clock: VirtualClock) -> None:
+    tick = Failing(clock, set(), waits=False)
+
+    async def main() -> ScheduledTask:
+        task = Loop.current().schedule(10, tick)
+        await delay(0.25)
+        # As a resumed machine whose clock counts the hour would have it, or a loop that was blocked for it.
+        clock.skip_to(clock.now() + 3_600_000_000_000)
+        await delay(0.1)
+        return task
+
+    task = clock.run(main())
+    assert tick.times == [0, 0.1, 0.2, pytest.approx(3600.25), pytest.approx(3600.3)]
+    assert task.statistics.misses == 35_999
+
+
+def test_forgotten_deadlines_do_not_pile_up(clock: VirtualClock) -> None:
+    async def main() -> int:
+        loop = Loop.current()
+        for _ in range(2_000):
+            sleeper = asyncio.create_task(delay(100_000))
+            await asyncio.sleep(0)
+            sleeper.cancel()
+            await asyncio.wait({sleeper})
+        return len(loop.agenda)
+
+    assert clock.run(main()) < 200

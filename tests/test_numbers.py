@@ -33,7 +33,22 @@ def test_reads(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nan", "inf", "-Infinity", "1_000", "0x10", "12:", "a", "1:2:3:4", "1e999", "1,5"]
+    "text",
+    [
+        "",
+        "nan",
+        "inf",
+        "-Infinity",
+        "1_000",
+        "0x10",
+        "12:",
+        "a",
+        "1:2:3:4",
+        "1e999",
+        "1,5",
+        "9" * 400 + ":0",
+        "9" * 20_000 + "x",
+    ],
 )
 def test_refuses(text: str) -> None:
     with pytest.raises(ProtocolError):
@@ -55,6 +70,7 @@ def test_refuses(text: str) -> None:
         (3.0, "%d", "3"),
         (3.7, "%4.0lf", "   4"),
         (1e-7, "%g", "1e-07"),
+        (1e308, "%10.6m", "1e+308"),
         (0.1, "%q", "0.10000000000000001"),
         (0.1, "%s%s", "0.10000000000000001"),
     ],

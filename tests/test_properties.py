@@ -114,6 +114,10 @@ def test_choose_switches_the_others_off() -> None:
         lambda: NumberVector("V", perm="x", members={"a": 1}),  # type: ignore[arg-type]
         lambda: NumberVector("V", members={"a": "1"}),  # type: ignore[dict-item]
         lambda: Number(1, min=3, max=2),
+        lambda: Number(10**400),
+        lambda: Number(1, format="%s"),
+        lambda: Number(1, format="%n"),
+        lambda: Number(1, format=""),
         lambda: Text(1),  # type: ignore[arg-type]
         lambda: Switch("On"),  # type: ignore[arg-type]
         lambda: LightVector("L", perm="rw", members={"a": "Ok"}),

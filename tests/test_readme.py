@@ -111,6 +111,17 @@ def test_every_option_of_run_is_told() -> None:
     assert [name for name in sorted(options) if f"{name}" not in README] == []
 
 
+def test_a_folder_that_cannot_be_set_up_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "setup_venv.py").write_text((ROOT / "tools" / "setup_venv.py").read_text())
+    (tmp_path / "build").touch()  # no folder, so that root cannot write into it either
+    command = [sys.executable, str(tmp_path / "tools" / "setup_venv.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Cannot set up core in {tmp_path}: ")
+    assert done.stderr.count("\n") == 1
+
+
 def test_what_the_readme_links_to_is_there() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links

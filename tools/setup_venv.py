@@ -186,3 +186,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        fail(f"Cannot set up core in {ROOT}: {error.filename or 'a file'}: {error.strerror or error}.")

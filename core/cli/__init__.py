@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import importlib
+import io
 import sys
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,15 +15,25 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = {
+OWN_COMMANDS = {
     "doctor": "core.cli.doctor",
+    "get": "core.cli.client_commands",
     "init": "core.cli.init",
+    "driver": "core.cli.control",
     "list-plugins": "core.cli.listing",
     "list-programs": "core.cli.listing",
+    "program": "core.cli.control",
     "run": "core.cli.run",
+    "serve": "core.cli.serve",
+    "set": "core.cli.client_commands",
+    "status": "core.cli.control",
+    "watch": "core.cli.watching",
 }
 
 FAILED, MISUSED = 1, 2
+
+INDISERVER = "indiserver"
+"""The name of a link to `corectl` by which it is what Debian's indiserver is."""
 
 
 class LateGroup(click.Group):
@@ -27,21 +41,35 @@ class LateGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted({*_COMMANDS, *_plugin_commands()})
+        return sorted({*OWN_COMMANDS, *_plugin_commands()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name."""
-        module = _COMMANDS.get(cmd_name)
+        module = OWN_COMMANDS.get(cmd_name)
         if module is None:
             return _plugin_commands().get(cmd_name)
         command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant; say the nearest one where there is none of that name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from core.suggestions import nearest
 
+            near = nearest(args[0], self.list_commands(ctx))
+            meant = f" Did you mean {near!r}?" if near else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{meant}", ctx) from error
+
+
+@functools.cache
 def _plugin_commands() -> dict[str, click.Command]:
-    from core.plugins import discover
+    from core.cli.choices import discovered
 
-    return {name: command for name, command in discover().commands.items() if name not in _COMMANDS}
+    return discovered().commands
 
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -67,7 +95,45 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `corectl`; what goes wrong is one sentence on stderr and an exit status: 1 failed, 2 misused."""
-    sys.exit(_status(arguments))
+    if arguments is None and PurePath(sys.argv[0]).name == INDISERVER:
+        arguments = ["serve", *sys.argv[1:]]
+    _mend_streams()
+    status = _status(arguments)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, because Python itself would show a traceback
+    except OSError as error:
+        status = _said_in_vain(error)
+    sys.exit(status)
+
+
+class _ClosedOutput(io.TextIOBase):
+    """Be the stdout of a command that was started without one."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str, /) -> int:
+        """Fail as a file would."""
+        raise OSError(errno.EBADF, "it is closed")
+
+
+def _mend_streams() -> None:
+    """Let no text fail for its characters, and say it where stdout is closed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:
+        sys.stdout = _ClosedOutput()
+
+
+def _said_in_vain(error: OSError) -> int:
+    # Whatever is left in its buffer cannot be written either, and Python shall not try at its end.
+    sys.stdout = None
+    if error.errno == errno.EPIPE:
+        return 0
+    if sys.stderr is not None:
+        click.echo(f"corectl: cannot write to stdout: {error.strerror or error}", err=True)
+    return FAILED
 
 
 def _status(arguments: Sequence[str] | None) -> Any:
@@ -88,7 +154,9 @@ def _status(arguments: Sequence[str] | None) -> Any:
     except CoreError as error:
         click.echo(f"corectl: {error}", err=True)
         return FAILED
-    except BrokenPipeError:
-        # Whoever read our output has gone; nothing more can be said, and Python shall not try at its end.
-        sys.stdout = None
-        return 0
+    except BrokenPipeError as error:
+        return _said_in_vain(error)
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.EBADF, errno.ENOSPC, errno.EIO):
+            return _said_in_vain(error)
+        raise

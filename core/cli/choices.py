@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core import config as configuration
-from core.assembly import propose
+from core.assembly import propose, usable_proposals
 from core.config import Config
 from core.errors import ConfigError
 from core.plugins import PluginSet, discover
@@ -28,12 +28,14 @@ def discovered(config: Config | None = None, disabled: Sequence[str] = ()) -> Pl
             config = chosen_config(None)
         except ConfigError:
             config = None
-    return discover([*(config.core.disable if config is not None else ()), *disabled])
+    from core.cli import OWN_COMMANDS
+
+    return discover([*(config.core.disable if config is not None else ()), *disabled], OWN_COMMANDS)
 
 
 def with_default(config: Config | None, plugins: PluginSet) -> tuple[Config, list[str]]:
     """Return the configuration to run, and what is to be said of it where it had to be proposed."""
     if config is not None:
         return config, []
-    proposals = [proposal for proposal in plugins.proposals() if proposal.demo]
+    proposals = [proposal for proposal in usable_proposals(plugins) if proposal.demo]
     return propose(proposals), [proposal.notice for proposal in proposals if proposal.notice]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from core.cli.tables import show_json
 from core.hookspecs import Check, CheckResult
+
+if TYPE_CHECKING:
+    from core.plugins import PluginSet
 
 _MARKS = {"ok": "ok     ", "warning": "note   ", "failed": "FAILED "}
 
@@ -24,7 +28,7 @@ def doctor(as_json: bool) -> None:
             {"check": title, "outcome": result.outcome, "text": result.text, "cure": result.cure}
             for title, result in found
         ]
-        click.echo(json.dumps({"version": 1, "checks": checks}, indent=2, ensure_ascii=False))
+        show_json({"version": 1, "checks": checks})
     else:
         for title, result in found:
             click.echo(f"{_MARKS[result.outcome]}{title}: {result.text}")
@@ -46,36 +50,44 @@ def _examine() -> Iterator[tuple[str, CheckResult]]:
             yield "plugin", CheckResult("warning", f"{record.name}: {record.cause}", record.cure)
         else:
             yield "plugin", CheckResult("failed", f"{record.name}: {record.state}: {record.cause}", record.cure)
-    yield "core.toml", _configuration()
+    yield "core.toml", _configuration(plugins)
     yield "INDI port", _port()
     for title, check in plugins.checks.items():
         for result in _results(check):
             yield title, result
 
 
-def _results(check: Check) -> Iterable[CheckResult]:
+def _results(check: Check) -> list[CheckResult]:
+    from core.errors import CoreError
+    from core.plugin_code import isolated
+    from core.plugin_parts import check_results
+
     try:
-        results = check()
-        return [results] if isinstance(results, CheckResult) else list(results)
-    except Exception as error:
-        return [CheckResult("failed", f"the check itself failed: {error!r}", "report it to the plugin's authors")]
+        with isolated():
+            return check_results(check())
+    except CoreError as error:
+        return [CheckResult("failed", f"the check itself failed: {error}", "report it to the plugin's authors")]
 
 
-def _configuration() -> CheckResult:
+def _configuration(plugins: PluginSet) -> CheckResult:
     from core import config as configuration
     from core.assembly import assemble
-    from core.cli.choices import discovered
     from core.errors import CoreError
 
-    path: Path | None = configuration.find()
+    try:
+        path: Path | None = configuration.find()
+    except CoreError as error:
+        return CheckResult("failed", str(error))
     if path is None:
         sought = ", ".join(map(str, configuration.search_path()))
         return CheckResult("ok", f"none found ({sought}); a run uses simulated devices", "corectl init writes one")
     try:
-        config = configuration.load(path)
-        assemble(config, discovered(config))
+        assembly = assemble(configuration.load(path), plugins)
     except CoreError as error:
         return CheckResult("failed", str(error), f"mend {path}")
+    if assembly.failed:
+        failed = "; ".join(f"{name}: {why}" for name, why in assembly.failed.items())
+        return CheckResult("failed", f"{path}: {failed}", "report it to the plugin's authors")
     return CheckResult("ok", str(path))
 
 

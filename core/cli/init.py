@@ -14,6 +14,7 @@ from core.errors import ConfigError
 @click.option("--force", is_flag=True, help="Overwrite a file that exists.")
 def init(path: Path, force: bool) -> None:
     """Write a commented core.toml for this machine to PATH ("-": to stdout)."""
+    from core.assembly import usable_proposals
     from core.cli.choices import discovered
     from core.config_text import config_text
     from core.hookspecs import Proposal
@@ -21,7 +22,7 @@ def init(path: Path, force: bool) -> None:
 
     plugins = discovered()
     server = Proposal("transport", "server", {}, comment="INDI clients reach every device here.")
-    proposals = [*plugins.proposals(), server]
+    proposals = [*usable_proposals(plugins), server]
     options: dict[tuple[str, str], type[Options]] = {}
     for proposal in proposals:
         key = (proposal.section, proposal.name)

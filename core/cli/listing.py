@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from core.cli.tables import show_table
+from core.cli.tables import show_json, show_table
 
 JSON_VERSION = 1
 
@@ -19,8 +17,7 @@ def list_plugins(as_json: bool) -> None:
 
     plugins = discovered()
     if as_json:
-        document = {"version": JSON_VERSION, "plugins": [record.as_json() for record in plugins.records]}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        show_json({"version": JSON_VERSION, "plugins": [record.as_json() for record in plugins.records]})
         return
     rows = []
     for record in plugins.records:
@@ -52,7 +49,7 @@ def list_programs(as_json: bool) -> None:
             }
             for name, program in plugins.programs.items()
         ]
-        click.echo(json.dumps({"version": JSON_VERSION, "programs": programs}, indent=2, ensure_ascii=False))
+        show_json({"version": JSON_VERSION, "programs": programs})
         return
     rows = []
     for name, program in sorted(plugins.programs.items()):

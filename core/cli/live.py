@@ -4,54 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from core import tick_statistics
 from core.cli.screen import PlainScreen
+from core.cli.writer import Descriptor, Writer
 from core.loop import Loop
 from core.program_device import ProgramDevice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import ConsoleOptions
+
     from core.app import App
     from core.device import Device
     from core.properties import Event
 
 FRAME_SECONDS = 0.05
 LIT, DARK = "bold red", "bright_black"
+CLEARED = "\x1b[H\x1b[2J"
 
 
 class LiveScreen(PlainScreen):
     """Draw the pictures of the devices at the bottom of a terminal, at most 20 times a second."""
 
     def __init__(self) -> None:
-        super().__init__(sys.stdout)
-        self._console = Console()
-        self._live: Live | None = None
         self._changed = asyncio.Event()
-        encoding = (self._console.encoding or "").lower()
+        super().__init__(sys.stdout)
+        encoding = self.descriptor.encoding.lower()
         self._lamps = "●·" if encoding.startswith("utf") else "#."
 
-    def say(self, line: str) -> None:
-        """Print a line above the view."""
-        self._console.print(Text(line), highlight=False, soft_wrap=True)
+    def make_writer(self) -> Writer[Any]:
+        """Return what draws."""
+        return Writer(LiveSink(self.descriptor), self.take_note_of_end)
 
     async def accompany(self, app: App) -> None:
         """Draw while the run lasts."""
+        self.belong_to(app)
         endings = [device.observe(self._take_note) for device in app.assembly.devices.values()]
         try:
-            with Live(console=self._console, auto_refresh=False, transient=False) as live:
-                try:
-                    while True:
-                        live.update(self.draw(app), refresh=True)
-                        await Loop.current().delay(FRAME_SECONDS)
-                        await self._changed.wait()
-                        self._changed.clear()
-                finally:
-                    live.update(self.draw(app), refresh=True)
+            while True:
+                self.writer.show(self.draw(app))
+                await Loop.current().delay(FRAME_SECONDS)
+                await self._changed.wait()
+                self._changed.clear()
         finally:
+            self.writer.show(self.draw(app))
             for end in endings:
                 end()
 
@@ -60,14 +64,11 @@ class LiveScreen(PlainScreen):
 
     def draw(self, app: App) -> RenderableType:
         """Return what the devices look like now."""
-        parts: list[RenderableType] = []
-        for instance in app.instances:
-            parts += self._device(instance.device, instance.state, instance.cause)
-        parts.append(Text("Ctrl-C ends", style="dim"))
-        return Group(*parts)
+        devices = [self._device(instance.device, instance.state, instance.cause) for instance in app.instances]
+        return Picture(devices, Text("Ctrl-C ends", style="dim"))
 
-    def _device(self, device: Device, state: str, cause: str) -> list[RenderableType]:
-        title = Text.assemble("\n", (device.name, "bold"), "  ")
+    def _device(self, device: Device, state: str, cause: str) -> list[Text]:
+        title = Text.assemble((device.name, "bold"), "  ", no_wrap=True, overflow="ellipsis")
         if state != "ready":
             title.append(f"{state} {cause}", style="yellow")
         elif isinstance(device, ProgramDevice):
@@ -87,13 +88,63 @@ class LiveScreen(PlainScreen):
         return [title, *rows]
 
 
+@dataclass
+class Picture:
+    """Be what is shown at one moment: for each device a title and its rows, and a hint below."""
+
+    devices: list[list[Text]]
+    hint: Text
+
+    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Leave out on a small terminal what is least needed: blank lines and the hint."""
+        roomy = sum(len(device) + 1 for device in self.devices) + 1 < console.height
+        for device in self.devices:
+            if roomy:
+                yield Text("")
+            yield from device
+        if roomy:
+            yield self.hint
+
+
+class LiveSink:
+    """Write lines above a picture that stays at the bottom of the terminal."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._file = descriptor
+        self._console = Console(file=cast("IO[str]", descriptor))
+        # Only one thread may write, so what is printed elsewhere must not come here by itself.
+        self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        self._size = self._console.size
+        self._drawn: RenderableType | None = None
+
+    def write_lines(self, lines: list[str]) -> None:
+        """Write whole lines above the picture."""
+        self._console.print(Text("\n".join(lines)), highlight=False, soft_wrap=True)
+
+    def draw(self, frame: RenderableType) -> None:
+        """Show a picture in place of the one before."""
+        if frame is self._drawn and self._console.size == self._size:
+            return
+        if self._drawn is None:
+            self._live.start()
+        elif self._console.size != self._size:
+            # The terminal has laid out anew what was there; where the old picture is now, nobody knows.
+            self._file.write(CLEARED)
+        self._size, self._drawn = self._console.size, frame
+        self._live.update(frame, refresh=True)
+
+    def end(self) -> None:
+        """Leave the last picture, and give the cursor back."""
+        self._live.stop()
+
+
 def _values(device: Device) -> str:
     """Return the numbers that the device shows, in one line."""
     from core.indi import format_number
 
     shown = []
     for vector in device.vectors.values():
-        if vector.kind == "Number" and vector.perm == "ro":
+        if vector.kind == "Number" and vector.perm == "ro" and vector.group != tick_statistics.GROUP:
             for name, member in vector.members.items():
                 value = format_number(vector.values[name], member.format).strip()
                 shown.append(f"{member.label or name} {value} {member.unit}".strip())

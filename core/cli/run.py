@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -41,10 +42,12 @@ def run(
     CONFIG is a core.toml; left out, it is sought in this directory, in your configuration directory and in /etc/core.
     Without any, simulated devices run, so that everything can be tried without hardware.
     """
-    from core.app import App
+    from core.app import App, Companion
     from core.assembly import assemble
     from core.cli.choices import chosen_config, discovered, with_default
+    from core.cli.leaving import leave
     from core.cli.screen import LogLines, PlainScreen
+    from core.control import Control
     from core.errors import ConfigError
 
     streams = None
@@ -57,24 +60,28 @@ def run(
     chosen, notices = with_default(found, plugins)
     chosen = with_transports(chosen, port=port, host=host, stdin_device=stdin_device, streams=streams or (0, 1))
     assembly = assemble(chosen, plugins)
-    if not assembly.devices:
+    if not assembly.devices and not any(transport.brings_devices for transport in assembly.transports):
         source = chosen.path or "no core.toml, and no plugin that proposes one"
         raise ConfigError(f"there is no device to run ({source}); for a first one: pip install plugin-gpio-matrix")
-    on_terminal = sys.stdout.isatty() and stdin_device is None and not plain
-    if on_terminal:
+    live = stdin_device is None and not plain and _can_draw(sys.stdout)
+    if live:
         from core.cli.live import LiveScreen
 
         screen: PlainScreen = LiveScreen()
     else:
         screen = PlainScreen(sys.stderr if stdin_device is not None else sys.stdout)
-    with LogLines(screen, log_level or chosen.core.log_level, own_lines=on_terminal):
+    with LogLines(screen, log_level or chosen.core.log_level, own_lines=live) as lines:
         for record in plugins.records:
             if record.state not in ("active", "disabled"):
                 screen.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
-        for notice in notices:
+        for notice in (*notices, *_without_effect(chosen, port=port, host=host)):
             screen.say(notice)
-        app = App(assembly, plugins, say=screen.say, companion=screen.accompany)
-        app.run()
+        companions: tuple[Companion, ...] = (screen.accompany,)
+        if stdin_device is None:  # many of these run beside each other, each under a server of its own
+            companions += (Control(chosen.core.name).serve,)
+        app = App(assembly, plugins, say=screen.say, companions=companions)
+        app.run(ignore_signals_afterwards=True)
+    leave(app, lines)
 
 
 def with_transports(
@@ -95,6 +102,20 @@ def with_transports(
     return dataclasses.replace(config, tables=(*others, *transports))
 
 
+def _without_effect(config: Config, *, port: int | None, host: str | None) -> list[str]:
+    """Return a sentence if an option was given that changes nothing."""
+    given = [option for option, value in (("--port", port), ("--host", host)) if value is not None]
+    if not given or any(_is_server(table) for table in config.of("transport")):
+        return []
+    have, options = "have" if len(given) > 1 else "has", " and ".join(given)
+    return [f"{options} {have} no effect: {config.path or 'the configuration'} has no transport of type server"]
+
+
+def _can_draw(stream: TextIO | None) -> bool:
+    """Return whether a stream is a terminal on which the cursor can be moved."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
 def _of_device(name: str, tables: tuple[Table, ...]) -> tuple[Table, ...]:
     """Return the tables of one device: the others' hardware may belong to drivers of their own."""
     if not any(table.section == "device" and table.name == name for table in tables):
@@ -107,6 +128,10 @@ def _of_device(name: str, tables: tuple[Table, ...]) -> tuple[Table, ...]:
 
 
 def _overridden(table: Table, keys: Mapping[str, object]) -> Table:
-    if (table.keys.get("type") or table.name) != "server":
+    if not _is_server(table):
         return table
     return dataclasses.replace(table, keys={**table.keys, **keys})
+
+
+def _is_server(table: Table) -> bool:
+    return (table.keys.get("type") or table.name) == "server"

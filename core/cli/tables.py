@@ -1,9 +1,11 @@
-"""Tables: with lines and colours on a terminal, in plain columns otherwise."""
+"""Tables: with lines and colours on a terminal, in plain columns otherwise; and JSON."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import click
 
@@ -25,3 +27,9 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(cell) for cell in column) for column in zip(headers, *listed, strict=True)]
     for row in (tuple(headers), *listed):
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def show_json(document: Any) -> None:
+    """Print a document as JSON, in ASCII where stdout takes nothing else."""
+    ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
+    click.echo(json.dumps(document, indent=2, ensure_ascii=ascii_only))

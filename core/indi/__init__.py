@@ -1,5 +1,6 @@
 """The INDI protocol without I/O: framing, proof, messages, numbers and BLOBs. Knows no loop and no socket."""
 
+from core.indi.frame import Frame
 from core.indi.framing import Framer
 from core.indi.messages import (
     DelProperty,
@@ -24,6 +25,7 @@ __all__ = [
     "DelProperty",
     "Element",
     "EnableBlob",
+    "Frame",
     "Framer",
     "GetProperties",
     "Message",

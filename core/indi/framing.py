@@ -13,22 +13,32 @@ from collections.abc import Iterator
 from core.errors import ProtocolError
 
 MAXIMUM_SIZE = 16 << 20
+MAXIMUM_BLOB = 1 << 30
 MAXIMUM_DEPTH = 16
 
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _QUOTE_OR_END = re.compile(rb"[\"'>]")
+_BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.:-]*")
 
 
 class Framer:
     """Turn what arrives into whole elements.
 
-    `maximum_size` bounds one element in bytes, `maximum_depth` its nesting. Whoever exceeds them, or sends what can
-    never become an element, gets a ProtocolError from `feed`; the stream cannot be resynchronised after that.
+    `maximum_size` bounds an element in bytes, `maximum_blob` the raw BLOBs of one, `maximum_depth` its nesting. Whoever
+    exceeds them, or sends what can never become an element, gets a ProtocolError from `feed`; the stream cannot be
+    resynchronised after that.
     """
 
-    def __init__(self, *, maximum_size: int = MAXIMUM_SIZE, maximum_depth: int = MAXIMUM_DEPTH) -> None:
+    def __init__(
+        self,
+        *,
+        maximum_size: int = MAXIMUM_SIZE,
+        maximum_blob: int = MAXIMUM_BLOB,
+        maximum_depth: int = MAXIMUM_DEPTH,
+    ) -> None:
         self.maximum_size = maximum_size
+        self.maximum_blob = maximum_blob
         self.maximum_depth = maximum_depth
         self._buffer = bytearray()
         self._start = -1  # where the element begins, -1 between elements
@@ -45,15 +55,29 @@ class Framer:
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
         """Yield each element that `data` completes; raise ProtocolError for what is none."""
-        self._buffer += data
-        while True:
-            element = self._next()
-            if element is None:
-                break
+        self.append(data)
+        while (element := self.next_element()) is not None:
             yield element
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes, for `next_element` to cut."""
+        self._buffer += data
+
+    def next_element(self) -> bytes | None:
+        """Return the next whole element, None if there is none yet; raise ProtocolError for what is none."""
+        element = self._next()
+        if element is not None:
+            return element
         if self._start >= 0 and len(self._buffer) - self._start > self.maximum_size:
-            raise ProtocolError(f"a message is longer than {self.maximum_size} bytes")
+            self._check_size()
         self._drop_consumed()
+        return None
+
+    def _check_size(self) -> None:
+        brings_blobs = _BLOB_VECTOR.match(self._buffer, self._start)
+        limit = max(self.maximum_size, self.maximum_blob * 4 // 3) if brings_blobs else self.maximum_size
+        if len(self._buffer) - self._start > limit:
+            raise ProtocolError(f"a message is longer than {limit} bytes")
 
     def _drop_consumed(self) -> None:
         consumed = self._start if self._start >= 0 else self._at

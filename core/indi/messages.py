@@ -6,13 +6,13 @@ What is read is proven well-formed first; what is written is well-formed whateve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from core.errors import ProtocolError
-from core.indi.proof import prove
+from core.errors import NotUnderstood
+from core.indi.frame import Frame
 
 Verb = Literal["def", "set", "new"]
 Kind = Literal["Text", "Number", "Switch", "Light", "BLOB"]
@@ -102,48 +102,52 @@ class VectorMessage:
 Message = GetProperties | EnableBlob | Notice | DelProperty | PingRequest | PingReply | VectorMessage
 
 
-def decode(raw: bytes) -> Message:
+def decode(raw: bytes | Frame) -> Message:
     """Return the message that one element is.
 
-    Raises ProtocolError if it is not well-formed, is no INDI message, or lacks an attribute that it needs.
+    Raises ProtocolError if it is not well-formed, NotUnderstood if it is no INDI message or lacks an attribute.
     """
-    element = prove(raw)
-    tag = str(element.tag)
-    attributes = {str(key): str(value) for key, value in element.attrib.items()}
+    frame = raw if isinstance(raw, Frame) else Frame(raw)
+    tag = frame.tag
+    attributes = {str(key): str(value) for key, value in frame.element.attrib.items()}
     vector = _VECTOR_TAG.fullmatch(tag)
     if vector:
         device, name = _needed(tag, attributes, "device"), _needed(tag, attributes, "name")
         verb, kind = vector.groups()
-        child_tag = ("def" if verb == "def" else "one") + kind
-        elements = []
-        for child in element:
-            if child.tag != child_tag or len(child):
-                raise ProtocolError(f"{tag} {device}.{name} holds {child.tag}, not a plain {child_tag}")
-            its = {str(key): str(value) for key, value in child.attrib.items()}
-            elements.append(Element(_needed(child_tag, its, "name"), (child.text or "").strip(), its))
+        elements = list(_elements(frame, ("def" if verb == "def" else "one") + kind))
         return VectorMessage(verb, kind, device, name, attributes, elements)  # type: ignore[arg-type]
-    device_or_none, name_or_none = attributes.get("device"), attributes.get("name")
     if tag == "getProperties":
-        return GetProperties(device_or_none, name_or_none, attributes.get("version"))
+        return GetProperties(frame.device, frame.name, attributes.get("version"))
     if tag == "enableBLOB":
-        mode = (element.text or "").strip()
+        mode = (frame.element.text or "").strip()
         if mode not in ("Never", "Also", "Only"):
-            raise ProtocolError(f"enableBLOB says {mode[:40]!r}; Never, Also, Only is allowed")
-        return EnableBlob(device_or_none, name_or_none, mode)  # type: ignore[arg-type]
+            raise NotUnderstood(f"enableBLOB says {mode[:40]!r}; Never, Also, Only is allowed")
+        return EnableBlob(frame.device, frame.name, mode)  # type: ignore[arg-type]
     if tag == "message":
-        return Notice(attributes.get("message", ""), device_or_none, attributes.get("timestamp"))
+        return Notice(attributes.get("message", ""), frame.device, attributes.get("timestamp"))
     if tag == "delProperty":
-        return DelProperty(device_or_none, name_or_none, attributes.get("message"), attributes.get("timestamp"))
+        return DelProperty(frame.device, frame.name, attributes.get("message"), attributes.get("timestamp"))
     if tag in ("pingRequest", "pingReply"):
         uid = _needed(tag, attributes, "uid")
         return PingRequest(uid) if tag == "pingRequest" else PingReply(uid)
-    raise ProtocolError(f"<{tag[:40]}> is no INDI message")
+    raise NotUnderstood(f"<{tag[:40]}> is no INDI message")
+
+
+def _elements(frame: Frame, tag: str) -> Iterator[Element]:
+    """Yield the members of a vector's message; raise ProtocolError for what is none."""
+    for number, child in enumerate(frame.element):
+        if child.tag != tag or len(child):
+            raise NotUnderstood(f"{frame.tag} {frame.device}.{frame.name} holds {child.tag}, not a plain {tag}")
+        attributes = {str(key): str(value) for key, value in child.attrib.items()}
+        name = _needed(tag, attributes, "name")
+        text = (child.text or "").strip() if frame.bodies is None else frame.bodies[number].decode("ascii")
+        yield Element(name, text, attributes)
 
 
 def _needed(tag: str, attributes: dict[str, str], name: str) -> str:
     value = attributes.pop(name, None)
     if not value:
-        raise ProtocolError(f"{tag} without {name}")
+        raise NotUnderstood(f"{tag} without {name}")
     return value
 
 
@@ -192,8 +196,3 @@ def _attribute(name: str, value: str) -> str:
     if quoted[0] == "'":
         quoted = '"' + quoted[1:-1].replace('"', "&quot;") + '"'
     return f" {name}={quoted}"
-
-
-def join(messages: Iterable[Message]) -> bytes:
-    """Return the bytes of several messages."""
-    return b"".join(map(encode, messages))

@@ -7,11 +7,17 @@ import re
 
 from core.errors import ProtocolError
 
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+LONGEST = 100
+"""How many characters a number may have; no float needs more."""
+
+# No digit may be taken by two parts of an expression: it would be tried both ways, and digits are what attackers send.
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SEXAGESIMAL = re.compile(
     r"([+-]?)([0-9]+)(?:\s*[:;]\s*|\s+)([0-9]+(?:\.[0-9]*)?)(?:(?:\s*[:;]\s*|\s+)([0-9]+(?:\.[0-9]*)?))?"
 )
 _FORMAT = re.compile(r"%([-+ 0#]*)([0-9]*)(?:\.([0-9]+))?(?:hh|h|ll|l|L)?([diouxXeEfFgGm])")
+LARGEST_SEXAGESIMAL = 1e9
+
 _FRACTIONS = {9: 360000, 8: 36000, 6: 3600, 5: 600}
 
 
@@ -21,6 +27,8 @@ def parse_number(text: str) -> float:
     Raises ProtocolError for anything else, NaN and infinities included.
     """
     stripped = text.strip()
+    if len(stripped) > LONGEST:
+        raise ProtocolError(f"{stripped[:40]!r}... is too long for a number")
     if _DECIMAL.fullmatch(stripped):
         number = float(stripped)
         if math.isinf(number):
@@ -30,7 +38,7 @@ def parse_number(text: str) -> float:
     if parts is None:
         raise ProtocolError(f"{stripped[:40]!r} is not a number")
     sign, whole, minutes, seconds = parts.groups()
-    number = int(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
+    number = float(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
     return -number if sign == "-" else number
 
 
@@ -45,6 +53,8 @@ def format_number(value: float, form: str) -> str:
         return f"{value:.17g}"
     flags, width, fraction, conversion = parts.groups()
     if conversion == "m":
+        if abs(value) > LARGEST_SEXAGESIMAL:
+            return f"{value:.17g}"
         return _sexagesimal(value, int(width or 0), int(fraction or 0))
     precision = "" if fraction is None else f".{fraction}"
     number: float | int = round(value) if conversion in "diouxX" else value

@@ -10,6 +10,7 @@ from core.loop.clock import Clock, MonotonicClock
 from core.loop.default import add_task, current_loop, delay, run, run_later, schedule, schedule_later, sleep, suspend
 from core.loop.loop import Loop
 from core.loop.scheduled import ScheduledTask
+from core.loop.settings import LoopSettings
 from core.loop.statistics import LoopStatistics, TaskStatistics
 from core.loop.timing import ErrorHandler, Rate, Timing
 
@@ -18,6 +19,7 @@ __all__ = [
     "Clock",
     "ErrorHandler",
     "Loop",
+    "LoopSettings",
     "LoopStatistics",
     "MonotonicClock",
     "Rate",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
-from core.errors import TimingError
+from core.errors import LoopError, TimingError
 from core.loop.timing import Timing, timing_of
 
-__all__ = ["scheduled_call"]
+__all__ = ["checked_coroutine", "scheduled_call"]
+
+T = TypeVar("T")
 
 _RATES = ("frequency", "hz")
 _FUNCTION = "coroutine_function"
@@ -57,3 +59,12 @@ def _meant(kwargs: dict[str, Any]) -> str:
         if close := difflib.get_close_matches(word, (_FUNCTION, *_RATES), n=1, cutoff=0.75):
             return f": {word}= is unknown, did you mean {close[0]}=?"
     return ""
+
+
+def checked_coroutine(coroutine: Coroutine[Any, Any, T], what: str) -> Coroutine[Any, Any, T]:
+    """Return `coroutine` if it is one; raise LoopError that says what to write instead."""
+    if inspect.iscoroutinefunction(coroutine):
+        raise LoopError(f"{what}() takes a coroutine: call {coroutine.__name__}() and pass what it returns")
+    if not isinstance(coroutine, Coroutine):
+        raise LoopError(f"{what}() takes a coroutine, not {coroutine!r} ({type(coroutine).__name__})")
+    return coroutine

@@ -8,6 +8,7 @@ timers (`asyncio.sleep`, `timeout`, `call_later`) become as exact as ours by the
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import selectors
 import threading
@@ -21,6 +22,7 @@ from core.errors import LoopError
 from core.loop.agenda import Agenda
 from core.loop.clock import Clock
 from core.loop.kernel_timer import KernelTimer
+from core.loop.watchdog import Watchdog
 
 __all__ = ["CoreEventLoop", "Waiting"]
 
@@ -31,6 +33,9 @@ _log = logging.getLogger("core.loop")
 
 LONGEST_BUSY = 1_000_000
 """Nanoseconds for which a busy loop puts off what was to be done before it waits."""
+
+LOOKING = 20_000
+"""Nanoseconds for which a busy loop does not ask again which files are ready: asking costs as much as a turn."""
 
 # asyncio's timers farther off than this are first waited for by epoll, which saves setting the timer at each message of
 # a connection that has a timeout; the rest of the way is the kernel timer's.
@@ -45,9 +50,8 @@ class Waiting(selectors.DefaultSelector):
         super().__init__()
         self.loop: CoreEventLoop
         self.callbacks: list[Callable[[], None]] = []
-        self.woken: int | None = None
-        """Since when the loop has not waited, in nanoseconds of the machine's clock; None while it waits."""
-        self._asked = 0
+        self.watchdog: Watchdog | None = None
+        self._asked = self._looked = 0
         self._agenda = agenda
         self._clock = clock
         self._timer: KernelTimer | None = None
@@ -67,6 +71,7 @@ class Waiting(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the files that are ready, after at most `timeout` seconds; None waits for ever."""
+        agenda, watchdog = self._agenda, self.watchdog
         if self.callbacks:
             now, first = self._agenda.now(), self._agenda.first()
             about_to_wait = timeout != 0 and (first is None or first > now)
@@ -74,10 +79,31 @@ class Waiting(selectors.DefaultSelector):
                 self._run_callbacks()
                 # They may have made tasks ready: look again before waiting.
                 timeout = 0
-        events = self._look() if timeout == 0 else self._wait(timeout)
-        first = self._agenda.first()
-        if first is not None and first <= self._agenda.now():
-            self.loop.call_soon(self._agenda.run_due)
+        if timeout == 0:
+            now = agenda.now()
+            if now - self._looked < LOOKING and not self._clock.virtual:
+                events = []
+            else:
+                events = self._look()
+                self._looked = now = agenda.now()
+            if watchdog is not None:
+                watchdog.turn_follows(now)
+        else:
+            if watchdog is not None:
+                watchdog.turn_ends(agenda.now())
+            events = self._wait(timeout)
+            self._looked = now = agenda.now()
+            if watchdog is not None:
+                watchdog.turn_follows(now)
+        agenda.turn = None
+        first = agenda.first()
+        if first is not None and first <= now:
+            if timeout == 0:
+                # What was ready before has its turn first.
+                self.loop.call_soon(agenda.run_due)
+            else:
+                # A Handle would cost as much as a tick. In a context of its own, as it would be there.
+                contextvars.copy_context().run(agenda.run_due)
         return events
 
     def close(self) -> None:
@@ -98,13 +124,13 @@ class Waiting(selectors.DefaultSelector):
 
     def _look(self) -> list[tuple[selectors.SelectorKey, int]]:
         events: list[tuple[selectors.SelectorKey, int]] = super().select(0)
-        return self._without_timer(events)
+        return self._without_timer(events) if events else events
 
     def _without_timer(
         self, events: list[tuple[selectors.SelectorKey, int]]
     ) -> list[tuple[selectors.SelectorKey, int]]:
         timer = self._timer
-        if events and timer is not None and timer.deadline is not None and timer.deadline <= time.monotonic_ns():
+        if timer is not None and timer.deadline is not None and timer.deadline <= time.monotonic_ns():
             return [event for event in events if event[0].fd != timer.descriptor]
         return events
 
@@ -122,7 +148,6 @@ class Waiting(selectors.DefaultSelector):
                 deadline = now + int(timeout * 1e9)
                 first = deadline if first is None or deadline < first else first
                 timeout = None
-        self.woken = None
         timer = self._timer
         if timer is None:
             if first is not None:
@@ -132,7 +157,6 @@ class Waiting(selectors.DefaultSelector):
         else:
             timer.arm(first)
             events = self._without_timer(super().select(timeout))
-        self.woken = time.monotonic_ns()
         return events
 
     def _wait_virtually(

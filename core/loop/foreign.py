@@ -82,6 +82,7 @@ class ForeignLoop:
                 self._loop.call_exception_handler(context)
 
     def _arm(self) -> None:
+        self._agenda.turn = None
         first = self._agenda.wake_at(self._agenda.now())
         if self._timer is not None:
             self._timer.arm(first)

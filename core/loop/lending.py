@@ -23,17 +23,20 @@ __all__ = ["Lenders", "LentTask"]
 
 AnyCoroutine = Coroutine[Any, Any, Any]
 
+_current: dict[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 if sys.version_info >= (3, 12):
     from asyncio.tasks import _swap_current_task as _swap  # type: ignore[attr-defined]
 else:
-    from asyncio.tasks import _enter_task, _leave_task
+    _current = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
 
-    def _swap(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None) -> asyncio.Task[Any] | None:
-        previous = asyncio.current_task(loop)
-        if previous is not None:
-            _leave_task(loop, previous)
-        if task is not None:
-            _enter_task(loop, task)
+    def _swap(
+        loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any] | None, current: Any = _current
+    ) -> asyncio.Task[Any] | None:
+        previous: asyncio.Task[Any] | None = current.get(loop)
+        if task is None:
+            del current[loop]
+        else:
+            current[loop] = task
         return previous
 
 
@@ -41,15 +44,34 @@ _register: Callable[[asyncio.Task[Any]], None] = asyncio.tasks._register_task
 _unregister: Callable[[asyncio.Task[Any]], None] = asyncio.tasks._unregister_task
 
 
+_ENDED = object()
+
+
+@types.coroutine
+def _runner(lenders: Lenders) -> Generator[Any, AnyCoroutine, None]:
+    """Run coroutines to their ends, one at a time, and say so after each.
+
+    A coroutine that ends within another one costs no StopIteration, which is most of what a first step costs.
+    """
+    while True:
+        coroutine = yield _ENDED
+        lenders.result = yield from coroutine
+
+
+async def _awaited(coroutine: AnyCoroutine) -> Any:
+    return await coroutine
+
+
 class LentTask(asyncio.Task[Any]):
     """Be a parked Task that runs a coroutine from its second step on; `lend` makes the first."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, parked: Callable[[LentTask], None], **eager: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, lenders: Lenders, **eager: bool) -> None:
         self.awaits_work: asyncio.Future[None] = loop.create_future()
         self.coroutine: AnyCoroutine | None = None
         self.context: contextvars.Context | None = None
         self._awaited: Any = None
-        self._parked = parked
+        self._lenders = lenders
+        self.renew()
         super().__init__(self._life(), loop=loop, name="lent task", context=contextvars.Context(), **eager)
         self._log_destroy_pending = False
 
@@ -69,12 +91,18 @@ class LentTask(asyncio.Task[Any]):
         if not self.awaits_work.done():
             self.awaits_work.set_result(None)
 
+    def renew(self) -> None:
+        """Get ready for first steps, at the beginning and after one that raised."""
+        self._runner = _runner(self._lenders)
+        self._runner.send(None)  # type: ignore[arg-type]
+        self.first: Callable[[AnyCoroutine], Any] = self._runner.send
+
     def discard(self) -> None:
         """End the parked Task."""
         self.cancel()
 
     async def _life(self) -> Any:
-        self._parked(self)
+        self._lenders.park(self)
         cancelled: asyncio.CancelledError | None = None
         try:
             await self.awaits_work
@@ -86,42 +114,50 @@ class LentTask(asyncio.Task[Any]):
                 cancelled = error
         if self.coroutine is None or self.context is None:
             return None
-        return await _rest(self.coroutine, self.context, self._awaited, cancelled)
+        await _rest(self._runner, self.context, self._awaited, cancelled)
+        return self._lenders.result
 
 
 @types.coroutine
 def _rest(
-    coroutine: AnyCoroutine, context: contextvars.Context, awaited: Any, cancelled: asyncio.CancelledError | None
-) -> Generator[Any, Any, Any]:
-    """Run a coroutine in its context from its second step to its end, within the Task that adopted it."""
-    run, send, throw = context.run, coroutine.send, coroutine.throw
-    try:
-        if cancelled is not None:
-            # As Task.cancel does: what is awaited is cancelled first and may answer in its own way.
-            if not (asyncio.isfuture(awaited) and awaited.cancel(*cancelled.args)):
-                if asyncio.isfuture(awaited):
-                    awaited._asyncio_future_blocking = False
-                awaited = run(throw, cancelled)
-        elif awaited is None:
-            # A bare yield asks for one turn, and being adopted took one.
-            awaited = run(send, None)
-        while True:
-            try:
-                value = yield awaited
-            except GeneratorExit:
-                run(coroutine.close)
-                raise
-            except BaseException as error:  # whatever the Task throws belongs to the coroutine
-                thrown: BaseException | None = error
-            else:
-                thrown = None
-            if thrown is None:
-                awaited = run(send, value)
-            else:
-                awaited = run(throw, thrown)
-                thrown = None
-    except StopIteration as end:
-        return end.value
+    runner: Generator[Any, Any, None],
+    context: contextvars.Context,
+    awaited: Any,
+    cancelled: asyncio.CancelledError | None,
+) -> Generator[Any, Any, None]:
+    """Run a runner's coroutine in its context from the second step to the end, within the Task that adopted it."""
+    run, send, throw = context.run, runner.send, runner.throw
+    if cancelled is not None:
+        # As Task.cancel does: what is awaited is cancelled first and may answer in its own way.
+        if not (asyncio.isfuture(awaited) and awaited.cancel(*cancelled.args)):
+            if asyncio.isfuture(awaited):
+                awaited._asyncio_future_blocking = False
+            awaited = run(throw, cancelled)
+    elif awaited is None:
+        # A bare yield asks for one turn, and being adopted took one.
+        awaited = run(send, None)
+    while awaited is not _ENDED:
+        try:
+            value = yield awaited
+        except GeneratorExit:
+            run(runner.close)
+            raise
+        except BaseException as error:  # whatever the Task throws belongs to the coroutine
+            thrown: BaseException | None = error
+        else:
+            thrown = None
+        if thrown is None:
+            awaited = run(send, value)
+        else:
+            awaited = run(throw, thrown)
+            thrown = None
+
+
+def _checked(coroutine: AnyCoroutine, name: str | None) -> AnyCoroutine:
+    """Return a coroutine of another make (Cython's, say) as one of Python's own; raise LoopError if it is none."""
+    if not isinstance(coroutine, Coroutine):
+        raise LoopError(f"{name}: made {coroutine!r} instead of a coroutine; is it an `async def`?")
+    return _awaited(coroutine)
 
 
 class Lenders:
@@ -145,47 +181,61 @@ class Lenders:
         is made in the loop's next turn.
         """
         parked = self._parked
+        if coroutine.__class__ is not types.CoroutineType:
+            coroutine = _checked(coroutine, name)
         if not parked:
             return self._without_lender(coroutine, context, name)
         # Taken off, because what runs within may lend as well and must find another one.
         lender = parked.pop()
         loop = self._loop
-        previous = _swap(loop, lender)
-        try:
-            awaited = context.run(coroutine.send, None)
-        except StopIteration as end:
-            self.result = end.value
-            return None
-        except AttributeError:
-            if not hasattr(coroutine, "send"):
-                raise LoopError(f"{name}: made {coroutine!r} instead of a coroutine; is it an `async def`?") from None
-            raise
+        previous: asyncio.Task[Any] | None
+        if _current is None:
+            previous = _swap(loop, lender)
         else:
-            lender.adopt(coroutine, context, awaited)
-            if name is not None:
-                lender.set_name(name)
-            coroutine = None  # type: ignore[assignment]  # adopted: the lender is not to be taken back
-            self.refill()
-            return lender
+            previous = _current.get(loop)
+            _current[loop] = lender
+        try:
+            awaited = context.run(lender.first, coroutine)
+        except BaseException:
+            # Also where a runner, which raises only what its coroutine did, has no coroutine left to end.
+            lender.renew()
+            awaited = _ENDED
+            raise
         finally:
-            _swap(loop, previous)
-            if coroutine is not None:
-                # A Task that was cancelled in the step is spent, and so are all when the loop has ended meanwhile.
-                if lender.awaits_work.done():
-                    self.refill()
-                elif self._closed:
-                    lender.discard()
+            if _current is None:
+                _swap(loop, previous)
+            elif previous is None:
+                del _current[loop]
+            else:
+                _current[loop] = previous
+            if awaited is _ENDED:
+                if lender.awaits_work.done() or self._closed:
+                    self._discard(lender)
                 else:
                     parked.append(lender)
+        if awaited is _ENDED:
+            return None
+        lender.adopt(coroutine, context, awaited)
+        if name is not None:
+            lender.set_name(name)
+        self.refill()
+        return lender
+
+    def _discard(self, lender: LentTask) -> None:
+        # One that was cancelled in the step is spent, and so are all when the loop has ended meanwhile.
+        if self._closed:
+            lender.discard()
+        else:
+            self.refill()
 
     def refill(self) -> None:
         """Make as many parked Tasks as are wanted; they can be lent from the next turn on (3.12: at once)."""
         while not self._closed and len(self._parked) + len(self._coming) < self._wanted:
             if sys.version_info >= (3, 12) and self._loop.is_running():
                 # An eager Task enters all_tasks() only after its first step.
-                _unregister(LentTask(self._loop, self._park, eager_start=True))
+                _unregister(LentTask(self._loop, self, eager_start=True))
             else:
-                self._coming.add(LentTask(self._loop, self._park))
+                self._coming.add(LentTask(self._loop, self))
 
     def close(self) -> None:
         """End all parked Tasks; those that have adopted a coroutine are not concerned."""
@@ -196,7 +246,8 @@ class Lenders:
         self._parked.clear()
         self._coming.clear()
 
-    def _park(self, lender: LentTask) -> None:
+    def park(self, lender: LentTask) -> None:
+        """Take a Task that can be lent from now on; for the Task."""
         self._coming.discard(lender)
         _unregister(lender)
         lender.awaits_work.add_done_callback(lambda _: self._unpark(lender))

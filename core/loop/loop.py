@@ -1,29 +1,35 @@
-"""Loop: tasks at exact frequencies on asyncio."""
+"""Loop: tasks at exact frequencies on asyncio.
+
+Longer than its siblings because all that users call stands here; half of it are signatures and what they mean.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import contextvars
-import inspect
 import itertools
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from core.duration import Duration
 from core.errors import LoopError
 from core.loop.agenda import Agenda, Sleeper
-from core.loop.arguments import scheduled_call
+from core.loop.arguments import checked_coroutine, scheduled_call
 from core.loop.background import BackgroundTask
 from core.loop.clock import Clock, MonotonicClock
 from core.loop.event_loop import CoreEventLoop
 from core.loop.foreign import ForeignLoop
 from core.loop.lending import Lenders
+from core.loop.running import end_all, make_asyncio_loop, outcome
 from core.loop.scheduled import ScheduledTask
+from core.loop.settings import LoopSettings
 from core.loop.statistics import LoopStatistics
+from core.loop.suspension import Suspension
 from core.loop.timing import Rate, delay_of
+from core.loop.watchdog import Watchdog
 
 __all__ = ["Loop"]
 
@@ -37,10 +43,13 @@ class Loop:
     """Run coroutines at exact frequencies, with asyncio underneath.
 
     Everything can be asked for before `run()`, and waits until then. All methods belong to the thread that the loop
-    runs in, `call_from_thread` excepted. `clock` is for tests (see core.testing.VirtualClock).
+    runs in, `call_from_thread` excepted. `clock` is for tests (see core.testing.VirtualClock); `settings` ask for what
+    the machine can do to be more exact.
     """
 
-    def __init__(self, *, clock: Clock | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None, settings: LoopSettings | None = None) -> None:
+        self.settings = settings or LoopSettings()
+        """Say what is asked of the machine; they can be replaced until `run()`."""
         self._clock: Clock = MonotonicClock() if clock is None else clock
         self.virtual = self._clock.virtual
         """True if time is virtual."""
@@ -60,6 +69,7 @@ class Loop:
         self._over: asyncio.Future[None] | None = None
         self._until_idle = False
         self._gone = [0, 0, 0]
+        self._watchdog: Watchdog | None = None
 
     @classmethod
     def current(cls) -> Loop:
@@ -71,7 +81,7 @@ class Loop:
         attached: Loop | None = getattr(running, _ATTACHED, None)
         if attached is None:
             attached = cls()
-            attached._attach(running, ForeignLoop(running, attached.agenda, attached._detach))
+            attached._attach(running, ForeignLoop(running, attached.agenda, attached._foreign_ends))
         if isinstance(attached._driver, ForeignLoop):
             attached._driver.notice_shutdown()
         return attached
@@ -102,7 +112,7 @@ class Loop:
 
         What it raises reaches who awaits the returned task, else `on_error`, else it comes out of `run()`.
         """
-        return self._add(BackgroundTask(self, _checked(coroutine, "add_task"), name=name, on_error=on_error))
+        return self._add(BackgroundTask(self, checked_coroutine(coroutine, "add_task"), name=name, on_error=on_error))
 
     def run_later(
         self,
@@ -110,7 +120,7 @@ class Loop:
         coroutine: Coroutine[Any, Any, T],
     ) -> BackgroundTask[T]:
         """Run a coroutine object once, `seconds` from now (or from the begin of `run()`); as add_task otherwise."""
-        checked = _checked(coroutine, "run_later")
+        checked = checked_coroutine(coroutine, "run_later")
         try:
             after = delay_of(seconds)
         except BaseException:
@@ -187,7 +197,7 @@ class Loop:
 
     def suspend(self) -> tuple[Awaitable[None], Callable[[], None]]:
         """Return what a coroutine can wait for, and the function (for any thread) that lets it go on."""
-        suspension = _Suspension()
+        suspension = Suspension()
         return suspension, suspension.resume
 
     def before_wait(self, callback: Callable[[], None]) -> None:
@@ -256,9 +266,9 @@ class Loop:
             if main is not None:
                 main.close()
             raise
-        main = None if main is None else _checked(main, "run")
+        main = None if main is None else checked_coroutine(main, "run")
         try:
-            with asyncio.Runner(loop_factory=lambda: CoreEventLoop(self.agenda, self._clock)) as runner:
+            with asyncio.Runner(loop_factory=self._make_asyncio_loop) as runner:
                 return runner.run(self._supervise(main))
         finally:
             if self._asyncio is not None:
@@ -273,7 +283,8 @@ class Loop:
             gone + sum(getattr(task, what) for task in tasks)
             for gone, what in zip(self._gone, ("ticks", "misses", "errors"), strict=True)
         )
-        return LoopStatistics(tasks, len(self._background), ticks, misses, errors, 0, Duration(0))
+        blocked, longest = (0, 0) if self._watchdog is None else (self._watchdog.blocked, self._watchdog.longest)
+        return LoopStatistics(tasks, len(self._background), ticks, misses, errors, blocked, Duration(longest))
 
     # What follows is for the parts of the loop.
 
@@ -291,7 +302,7 @@ class Loop:
         self._scheduled[task] = None
         self._count(task, -1)
         if self._asyncio is not None:
-            task.begin(self._clock.now())
+            task.begin(self.agenda.start())
 
     def stopped(self, task: ScheduledTask, running: bool) -> None:
         """Let go of a task that was stopped; one whose tick still runs is told about again when that ends."""
@@ -357,13 +368,23 @@ class Loop:
         for callback in self._callbacks:
             self.before_wait(callback)
         self._callbacks.clear()
-        now = self._clock.now()
+        self.agenda.turn = None
         for task in tuple(self._scheduled):
-            task.begin(now)
+            task.begin(self.agenda.start())
         for background in tuple(self._background):
             background.begin()
 
+    def _make_asyncio_loop(self) -> asyncio.AbstractEventLoop:
+        return make_asyncio_loop(self.settings, self.agenda, self._clock)
+
+    def _foreign_ends(self) -> None:
+        # One that run() made is let go of by run(), and serves until then.
+        if self._over is None:
+            self._detach()
+
     def _detach(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.close()
         self._end_schedules()
         self.agenda.clear()
         self.lenders.close()
@@ -391,7 +412,13 @@ class Loop:
         self._failures = []
         self._over = loop.create_future()
         self._until_idle = main is None
-        self._attach(loop, cast("CoreEventLoop", loop))
+        if isinstance(loop, CoreEventLoop):
+            self._attach(loop, loop)
+            if self.settings.blocked_limit is not None and not self.virtual:
+                self._watchdog = Watchdog(self.settings.blocked_limit.nanoseconds, self.agenda.describe_current)
+                loop.waiting.watchdog = self._watchdog
+        else:
+            self._attach(loop, ForeignLoop(loop, self.agenda, self._foreign_ends))
         work = None if main is None else loop.create_task(main, name="main")
         interrupted: asyncio.CancelledError | None = None
         try:
@@ -403,82 +430,14 @@ class Loop:
                 await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError as error:
             interrupted = error
-        interrupted = await self._end_all() or interrupted
+        interrupted = await end_all(self._end_schedules) or interrupted
         self.lenders.close()
-        errors, self._failures = self._failures, []
-        if work is not None and not work.cancelled() and (failure := work.exception()) is not None:
-            if isinstance(failure, KeyboardInterrupt | SystemExit):
-                # asyncio has let it out of the loop already.
-                return None
-            errors.insert(0, failure)
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise BaseExceptionGroup("several tasks of the loop failed", errors)
-        if work is not None and not work.cancelled():
-            return work.result()
-        if interrupted is not None:
-            raise interrupted
-        return None if work is None else work.result()
-
-    async def _end_all(self) -> asyncio.CancelledError | None:
-        """Stop, cancel and await everything but the caller; return the interruption that came meanwhile."""
-        interrupted: asyncio.CancelledError | None = None
-        asked: set[asyncio.Task[Any]] = set()
-        while True:
-            self._end_schedules()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            if not others:
-                return interrupted
-            for task in others - asked:
-                task.cancel()
-            asked |= others
-            try:
-                await asyncio.wait(others)
-            except asyncio.CancelledError as error:
-                # A second Ctrl-C comes as KeyboardInterrupt; the first must not leave anybody behind.
-                interrupted = error
-
-
-class _Suspension:
-    """Be waited for until somebody resumes it."""
-
-    def __init__(self) -> None:
-        self._resumed = False
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        if not self._resumed:
-            loop = asyncio.get_running_loop()
-            future = loop.create_future()
-            self._waiting.append((loop, future))
-            # Resumed by another thread between the two lines above.
-            if not self._resumed:
-                yield from future
-
-    def resume(self) -> None:
-        self._resumed = True
-        while self._waiting:
-            loop, future = self._waiting.pop()
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_complete, future)
+        failures, self._failures = self._failures, []
+        return outcome(work, failures, interrupted)
 
 
 def _nothing() -> None:
     pass
-
-
-def _complete(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _checked(coroutine: Coroutine[Any, Any, T], what: str) -> Coroutine[Any, Any, T]:
-    if inspect.iscoroutinefunction(coroutine):
-        raise LoopError(f"{what}() takes a coroutine: call {coroutine.__name__}() and pass what it returns")
-    if not isinstance(coroutine, Coroutine):
-        raise LoopError(f"{what}() takes a coroutine, not {coroutine!r} ({type(coroutine).__name__})")
-    return coroutine
 
 
 _default: Loop | None = None

@@ -1,8 +1,8 @@
 """The queues between transports and devices: connections, the router, and one driver for each device."""
 
-from core.plumbing.connection import Channel, Connection
+from core.plumbing.connection import Channel, Connection, PeerLimits
 from core.plumbing.driver import DeviceDriver
 from core.plumbing.router import Router
 from core.plumbing.transport import Transport
 
-__all__ = ["Channel", "Connection", "DeviceDriver", "Router", "Transport"]
+__all__ = ["Channel", "Connection", "DeviceDriver", "PeerLimits", "Router", "Transport"]

@@ -7,15 +7,17 @@ import functools
 import inspect
 import logging
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from core.device import Device
-from core.errors import ValueRefused
-from core.indi import GetProperties, VectorMessage
+from core.errors import ProtocolError, ValueRefused
+from core.indi import DelProperty, Frame, VectorMessage, decode
 from core.loop import Loop
+from core.plumbing.attachments import without_attachments
 from core.plumbing.connection import Connection
 from core.plumbing.router import Router
+from core.plumbing.snooping import SnoopQueue
 from core.plumbing.wire import definition, deletion, new_values, notice, setting
 from core.properties import Event, Vector
 
@@ -24,7 +26,7 @@ _log = logging.getLogger("core.driver")
 QUEUE_BYTES = 1 << 20
 """How many bytes of commands may wait before the peers that send them are read no more."""
 
-Command = tuple[VectorMessage, bytes, Connection]
+Command = tuple[Frame, Connection]
 
 
 class CommandQueue:
@@ -47,8 +49,12 @@ class DeviceDriver:
         self._device = device
         self._router = router
         self._queues: dict[str, CommandQueue] = {}
+        self._early: deque[Command] = deque()
         self._bytes = 0
         self._paused: set[Connection] = set()
+        self.snooping = SnoopQueue(device)
+        """Where news of other drivers go."""
+        self._snooped: set[tuple[str, str | None]] = set()
         self._silence = device.observe(self._tell)
 
     @property
@@ -56,25 +62,48 @@ class DeviceDriver:
         """Return the name of the device."""
         return self._device.name
 
-    def receive(self, message: VectorMessage | GetProperties, raw: bytes, origin: Connection) -> None:
-        """Answer a getProperties at once; queue new values."""
-        if isinstance(message, GetProperties):
-            self._define(message.name, origin)
-            return
-        vector = self._device.vectors.get(message.name)
+    def receive(self, frame: Frame, origin: Connection) -> None:
+        """Queue new values."""
+        name = frame.name or ""
+        vector = self._device.vectors.get(name)
         if vector is None:
             known = ", ".join(self._device.vectors)
-            said = notice(f"{self.device} has no property {message.name!r}; it has {known}", self.device)
-            self._router.from_driver(said, self.device, only=origin)
+            origin.send(notice(f"{self.device} has no property {name!r}; it has {known}", self.device))
             return
-        queue = self._queues.setdefault(message.name, CommandQueue(vector))
+        if self._device.is_opening:
+            # It is known in a moment whether the command can be carried out; until then all keep their order.
+            self._early.append((frame, origin))
+            self._count(frame, origin)
+            return
+        self._take(vector, frame, origin)
+
+    def _take(self, vector: Vector[Any, Any], frame: Frame, origin: Connection) -> None:
+        queue = self._queues.setdefault(vector.name, CommandQueue(vector))
         queue.vector = vector
-        queue.commands.append((message, raw, origin))
-        self._bytes += len(raw)
+        queue.commands.append((frame, origin))
+        self._count(frame, origin)
+        self._advance(queue)
+
+    def _count(self, frame: Frame, origin: Connection) -> None:
+        self._bytes += len(frame.raw)
         if self._bytes > QUEUE_BYTES and origin not in self._paused:
             self._paused.add(origin)
-            origin.channel.pause()
-        self._advance(queue)
+            origin.hold(self)
+
+    @property
+    def busy(self) -> bool:
+        """Return whether commands wait or run."""
+        return bool(self._early) or any(queue.running is not None or queue.commands for queue in self._queues.values())
+
+    def begin(self) -> None:
+        """Ask for what the device wants to hear of others; the router knows this driver now."""
+        self._snoop()
+
+    def definitions(self, name: str | None) -> Iterator[VectorMessage]:
+        """Yield the definitions of all properties or of one, in their order."""
+        for vector in tuple(self._device.vectors.values()):
+            if name is None or vector.name == name:
+                yield definition(self.device, vector)
 
     def forget(self, origin: Connection) -> None:
         """Resume nothing for a peer that has gone; its commands are carried out all the same."""
@@ -83,6 +112,7 @@ class DeviceDriver:
     async def close(self) -> None:
         """Cancel and await the commands that run."""
         self._silence()
+        await self.snooping.close()
         running = [queue.running for queue in self._queues.values() if queue.running is not None]
         for queue in self._queues.values():
             queue.commands.clear()
@@ -94,10 +124,10 @@ class DeviceDriver:
     def _advance(self, queue: CommandQueue) -> None:
         """Carry out the commands of one vector until one of them waits."""
         while queue.commands and queue.running is None:
-            message, raw, origin = queue.commands.popleft()
-            self._bytes -= len(raw)
+            frame, origin = queue.commands.popleft()
+            self._bytes -= len(frame.raw)
             ended = functools.partial(self._ended, queue)
-            work = self._carry_out(message, raw, origin)
+            work = self._carry_out(frame, origin)
             queue.running = Loop.current().run_lent(work, ended)
             if queue.running is None:
                 continue
@@ -122,54 +152,59 @@ class DeviceDriver:
         if self._paused and self._bytes <= QUEUE_BYTES // 2:
             paused, self._paused = self._paused, set()
             for peer in paused:
-                if not peer.closed:
-                    peer.channel.resume()
+                peer.release(self)
 
-    async def _carry_out(self, message: VectorMessage, raw: bytes, origin: Connection) -> None:
-        vector = self._device.vectors.get(message.name)
+    async def _carry_out(self, frame: Frame, origin: Connection) -> None:
+        vector = self._device.vectors.get(frame.name or "")
         if vector is None:
             return
         try:
-            if message.kind != vector.kind:
-                raise ValueRefused(f"{vector.name} is a {vector.kind} vector, not {message.kind}")
+            message = decode(without_attachments(frame))
+            if not isinstance(message, VectorMessage) or message.kind != vector.kind:
+                raise ValueRefused(f"{vector.name} is a {vector.kind} vector, {frame.tag} does not fit it")
             new = new_values(message)
-            vector.check_new(new)
-            self._router.echo(message, raw, origin)
-            await self._device.take_new(vector, new)
-        except ValueRefused as refusal:
-            _log.info("%s: refused %s of %s: %s", self.device, message.name, origin.peer, refusal)
+            await self._device.take_new(vector, new, functools.partial(self._router.echo, frame, origin))
+        except (ProtocolError, ValueRefused) as refusal:
+            _log.info("%s: refused %s of %s: %s", self.device, vector.name, origin.peer, refusal)
             self._refuse(vector, str(refusal), origin)
 
     def _refuse(self, vector: Vector[Any, Any], why: str, origin: Connection) -> None:
         """Tell the sender alone: Alert, the reason, and the values that hold."""
-        if origin.role == "client":
-            self._router.from_driver(
-                setting(self.device, vector, state="Alert", message=why), self.device, vector.name, only=origin
-            )
-            return
-        # The server above us passes it to all of its clients, so the true state has to follow.
-        self._router.from_driver(setting(self.device, vector, state="Alert", message=why), self.device, vector.name)
-        self._router.from_driver(setting(self.device, vector), self.device, vector.name)
-
-    def _define(self, name: str | None, origin: Connection) -> None:
-        for vector in self._device.vectors.values():
-            if name is None or vector.name == name:
-                self._router.from_driver(definition(self.device, vector), self.device, vector.name, only=origin)
+        refusal = setting(self.device, vector, state="Alert", message=why)
+        if origin.role == "server":
+            # It passes it to all of its clients, so the true state has to follow.
+            self._router.tell(refusal, self.device, vector.name)
+            self._router.tell(setting(self.device, vector), self.device, vector.name)
+        elif not origin.closed:
+            origin.send(refusal)
 
     def _tell(self, event: Event) -> None:
         """Make a message of an event, if anybody wants it."""
         vector = event.vector
-        if vector is None:
+        if event.kind == "snooping":
+            self._snoop()
+        elif event.kind == "opened":
+            while self._early:
+                frame, origin = self._early.popleft()
+                self._bytes -= len(frame.raw)
+                self.receive(frame, origin)
+        elif vector is None:
             if event.message and self._router.wanted(self.device):
-                self._router.from_driver(notice(event.message, self.device), self.device)
-            return
-        if not self._router.wanted(self.device, vector.name):
-            return
+                self._router.tell(notice(event.message, self.device), self.device)
+        elif self._router.wanted(self.device, vector.name):
+            self._router.tell(self._message(event, vector), self.device, vector.name)
+
+    def _message(self, event: Event, vector: Vector[Any, Any]) -> VectorMessage | DelProperty:
         match event.kind:
             case "defined":
-                self._router.from_driver(definition(self.device, vector), self.device, vector.name)
+                return definition(self.device, vector)
             case "deleted":
-                self._router.from_driver(deletion(self.device, vector), self.device, vector.name)
-            case "changed":
-                said = setting(self.device, vector, event.members, message=event.message)
-                self._router.from_driver(said, self.device, vector.name)
+                return deletion(self.device, vector)
+            case _:
+                return setting(self.device, vector, event.members, message=event.message)
+
+    def _snoop(self) -> None:
+        for (device, name), blobs in self._device.snoops.items():
+            if (device, name) not in self._snooped:
+                self._snooped.add((device, name))
+                self._router.snoop(self, device, name, blobs=blobs)

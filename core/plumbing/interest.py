@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from core.errors import ProtocolError
+
 BlobMode = Literal["Never", "Also", "Only"]
+
+MAXIMUM_NAMES = 20_000
+"""How many devices and properties one peer may name."""
 
 
 class Interest:
@@ -18,6 +23,7 @@ class Interest:
         self.everything = everything
         self.named: dict[str, set[str]] = {}  # device -> properties; "" stands for all of them
         self.blobs = BlobPermission(blobs)
+        self._count = 0
 
     def ask(self, device: str | None, name: str | None) -> None:
         """Take note of a getProperties."""
@@ -27,8 +33,13 @@ class Interest:
             self.everything = True
 
     def name_device(self, device: str, name: str | None) -> None:
-        """Take note of a device, or one property of it, that a message of the client names."""
-        self.named.setdefault(device, set()).add(name or "")
+        """Take note of a device, or a property of it, that the peer names; raise ProtocolError for too many."""
+        names = self.named.setdefault(device, set())
+        if (name or "") not in names:
+            names.add(name or "")
+            self._count += 1
+            if self._count > MAXIMUM_NAMES:
+                raise ProtocolError(f"more than {MAXIMUM_NAMES} devices and properties were named")
 
     def wants(self, device: str | None, name: str | None = None) -> bool:
         """Return whether something of this device and property is to be sent; None stands for a message to all."""
@@ -48,20 +59,25 @@ class BlobPermission:
     """Keep what enableBLOB has said for the connection, for devices and for properties; the narrowest word counts."""
 
     def __init__(self, default: BlobMode = "Never") -> None:
-        self._modes: dict[tuple[str, str], BlobMode] = {("", ""): default}
+        self._default = default
+        self._devices: dict[str, dict[str, BlobMode]] = {}  # device -> property -> mode; "" stands for all of them
 
     def set(self, device: str | None, name: str | None, mode: BlobMode) -> None:
-        """Take note of an enableBLOB."""
-        key = (device or "", name or "")
-        if not key[1]:  # a word about the whole device, or connection, replaces what was said of its parts
-            for known in [k for k in self._modes if k != ("", "") and (not key[0] or k[0] == key[0])]:
-                del self._modes[known]
-        self._modes[key] = mode
+        """Take note of an enableBLOB; a word about a whole replaces what was said of its parts."""
+        if not device:
+            self._default = mode
+            self._devices.clear()
+        elif not name:
+            self._devices[device] = {"": mode}
+        else:
+            self._devices.setdefault(device, {})[name] = mode
 
     def mode(self, device: str, name: str) -> BlobMode:
         """Return what counts for a property."""
-        modes = self._modes
-        return modes.get((device, name)) or modes.get((device, "")) or modes[("", "")]
+        modes = self._devices.get(device)
+        if modes is None:
+            return self._default
+        return modes.get(name) or modes.get("") or self._default
 
     def allows(self, device: str, name: str, *, blob: bool) -> bool:
         """Return whether a setBLOBVector (`blob`), or another message, of a property may be sent."""

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from core.errors import PluginConflict
-from core.indi import EnableBlob, GetProperties, Message, PingReply, PingRequest, VectorMessage, encode
-from core.indi.messages import DelProperty, Notice
+from core.indi import Frame, Message, VectorMessage, decode, encode
+from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest
+from core.plumbing.attachments import without_attachments
 from core.plumbing.connection import Connection
-from core.plumbing.wire import notice
+from core.plumbing.snooping import SnoopQueue
 
 _log = logging.getLogger("core.router")
 
 
 class Driver(Protocol):
-    """What the router knows of a driver: its device, and that it takes messages."""
+    """What the router knows of a driver in this process."""
 
     @property
     def device(self) -> str:
         """Return the name of the device."""
         ...
 
-    def receive(self, message: VectorMessage | GetProperties, raw: bytes, origin: Connection) -> None:
-        """Queue a message of a peer for the driver."""
+    @property
+    def snooping(self) -> SnoopQueue:
+        """Return where news of other drivers go."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Return whether commands wait or run."""
+        ...
+
+    def definitions(self, name: str | None) -> Iterable[VectorMessage]:
+        """Return the definitions of all properties or of one."""
+        ...
+
+    def receive(self, frame: Frame, origin: Connection) -> None:
+        """Queue new values of a peer for the driver."""
         ...
 
     def forget(self, origin: Connection) -> None:
@@ -32,15 +48,24 @@ class Driver(Protocol):
 
 
 class Router:
-    """Connect drivers and peers; a device belongs to the driver that was added with it first."""
+    """Connect drivers in this process, drivers behind connections, and clients.
+
+    A device belongs to the driver that defined it first.
+    """
 
     def __init__(self) -> None:
         self.drivers: dict[str, Driver] = {}
         self.peers: list[Connection] = []
+        self.owners: dict[str, Connection] = {}
+        """Which connection's driver each device belongs to that is not of this process."""
+        self.on_message: Callable[[str | None, str], None] = lambda _device, _text: None
+        """Is called with what drivers say to people."""
+
+    # Coming and going
 
     def add(self, driver: Driver) -> None:
         """Add a driver; raise PluginConflict if its device has one already."""
-        if driver.device in self.drivers:
+        if driver.device in self.drivers or driver.device in self.owners:
             raise PluginConflict(f"device {driver.device!r} has a driver already")
         self.drivers[driver.device] = driver
 
@@ -48,56 +73,33 @@ class Router:
         """Take a driver and its device away."""
         if self.drivers.get(driver.device) is driver:
             del self.drivers[driver.device]
-            self.from_driver(DelProperty(driver.device), driver.device)
+            self.tell(DelProperty(driver.device), driver.device)
 
     def attach(self, peer: Connection) -> None:
-        """Add a peer."""
+        """Add a peer; a driver is asked for what it has, and for what others want to hear."""
         self.peers.append(peer)
+        if peer.role == "server":
+            for driver in self.drivers.values():
+                self._ask_above(driver, peer)
 
     def detach(self, peer: Connection) -> None:
-        """Take a peer away."""
+        """Take a peer away, and the devices of a driver with it."""
         self.peers.remove(peer)
         for driver in self.drivers.values():
             driver.forget(peer)
+        for device in [device for device, owner in self.owners.items() if owner is peer]:
+            del self.owners[device]
+            self.tell(DelProperty(device), device)
 
-    def wanted(self, device: str | None, name: str | None = None) -> bool:
+    # From drivers in this process
+
+    def wanted(self, device: str, name: str | None = None) -> bool:
         """Return whether anybody wants to hear of a property, so that nobody makes bytes for nobody."""
-        return any(peer.interest.wants(device, name) for peer in self.peers)
+        return any(peer.wants(device, name) for peer in self.peers) or any(
+            driver.snooping.interest.wants(device, name) for driver in self.drivers.values()
+        )
 
-    def from_peer(self, origin: Connection, message: Message, raw: bytes) -> None:
-        """Route what a peer sent: it may ask, set new values, permit BLOBs and ping, nothing else."""
-        match message:
-            case GetProperties(device, name):
-                origin.interest.ask(device, name)
-                for driver in list(self.drivers.values()):
-                    if device is None or driver.device == device:
-                        driver.receive(message, raw, origin)
-            case EnableBlob(device, name, mode):
-                if origin.role == "client":
-                    if device is not None:
-                        origin.interest.name_device(device, name)
-                    origin.interest.blobs.set(device, name, mode)
-            case VectorMessage(verb="new"):
-                self._new(origin, message, raw)
-            case PingRequest(uid):
-                origin.send(PingReply(uid))
-            case PingReply():
-                pass
-            case _:
-                # What a server above us passes on of other drivers is snooped traffic, not an attack.
-                if origin.role == "client":
-                    origin.forged(message.tag if isinstance(message, VectorMessage) else type(message).__name__)
-
-    def _new(self, origin: Connection, message: VectorMessage, raw: bytes) -> None:
-        origin.interest.name_device(message.device, message.name)
-        driver = self.drivers.get(message.device)
-        if driver is not None:
-            driver.receive(message, raw, origin)
-        elif origin.role == "client":
-            known = ", ".join(self.drivers) or "none"
-            origin.send(notice(f"there is no device {message.device!r}; there is {known}"))
-
-    def from_driver(
+    def tell(
         self,
         message: VectorMessage | Notice | DelProperty,
         device: str,
@@ -105,20 +107,170 @@ class Router:
         *,
         only: Connection | None = None,
     ) -> None:
-        """Give a message of a driver to everybody who wants it, or to one peer alone."""
+        """Give a message of a driver of this process to everybody who wants it, or to one peer alone."""
         if only is not None:
             if not only.closed:
                 only.send(message)
             return
         blob = isinstance(message, VectorMessage) and message.tag == "setBLOBVector"
+        self._log(device, message.attributes.get("message") if isinstance(message, VectorMessage) else message)
         raw: bytes | None = None
         for peer in tuple(self.peers):
-            if peer.interest.wants_message(device, name, blob=blob):
+            if peer.wants_message(device, name, blob=blob):
                 raw = raw or encode(message)
-                peer.deliver(raw)
+                peer.deliver(raw, blob=blob)
+        self._tell_snoopers(message, device, name, blob=blob)
 
-    def echo(self, message: VectorMessage, raw: bytes, origin: Connection) -> None:
-        """Show an accepted new* to the other clients, as indiserver does."""
+    def echo(self, frame: Frame, origin: Connection) -> None:
+        """Show new values that were accepted to the other clients, as indiserver does."""
         for peer in tuple(self.peers):
-            if peer is not origin and peer.role == "client" and peer.interest.wants(message.device, message.name):
-                peer.deliver(raw + b"\n")
+            if peer is not origin and peer.role == "client" and peer.wants(frame.device, frame.name):
+                peer.pass_on(frame)
+
+    def snoop(self, driver: Driver, device: str, name: str | None, *, blobs: bool) -> None:
+        """Let a driver of this process hear of another's device from now on, definitions of now included."""
+        driver.snooping.interest.ask(device, name)
+        if blobs:
+            driver.snooping.interest.blobs.set(device, name, "Also")
+        question = GetProperties(device, name, "1.7")
+        if (other := self.drivers.get(device)) is not None:
+            for definition in other.definitions(name):
+                driver.snooping.put(definition)
+            return
+        for peer in tuple(self.peers):
+            if peer.role == "server" or self._may_have(peer, device):
+                peer.send(question)
+
+    # From peers
+
+    def receive(self, origin: Connection, frame: Frame) -> None:
+        """Route what a peer sent."""
+        match frame.tag:
+            case "pingRequest":
+                message = decode(frame)
+                if isinstance(message, PingRequest):
+                    origin.send(PingReply(message.uid))
+            case "pingReply":
+                pass
+            case "getProperties":
+                self._question(origin, frame)
+            case "enableBLOB":
+                self._permission(origin, frame)
+            case _ if frame.verb == "new":
+                self._new(origin, frame)
+            case _ if origin.role == "driver":
+                self._news(origin, frame)
+            case _:
+                self._relayed(origin, frame)
+
+    def _question(self, origin: Connection, frame: Frame) -> None:
+        # A server that takes all of our devices asks for "*".
+        device, name = (None if frame.device == "*" else frame.device), frame.name
+        if origin.role != "server":
+            origin.interest.ask(device, name)
+        for driver in tuple(self.drivers.values()):
+            if device in (None, driver.device) and origin.may_see(driver.device):
+                for definition in driver.definitions(name):
+                    origin.send(definition)
+        for peer in tuple(self.peers):
+            if peer is not origin and self._may_have(peer, device):
+                peer.pass_on(frame)
+
+    def _permission(self, origin: Connection, frame: Frame) -> None:
+        message = decode(frame)
+        if not isinstance(message, EnableBlob) or origin.role == "server":
+            return  # a server above us sees to this by itself
+        if message.device is not None and origin.role == "client":
+            origin.interest.name_device(message.device, message.name)
+        origin.interest.blobs.set(message.device, message.name, message.mode)
+        for peer in tuple(self.peers):
+            # Servers behind us keep BLOBs to themselves unless told otherwise.
+            if peer is not origin and peer.remote and self._may_have(peer, message.device):
+                peer.pass_on(frame)
+
+    def _may_have(self, peer: Connection, device: str | None) -> bool:
+        """Return whether a question about the device is for this peer: it is its driver's, or nobody's yet."""
+        return peer.role == "driver" and (device is None or self.owners.get(device, peer) is peer)
+
+    def _new(self, origin: Connection, frame: Frame) -> None:
+        device = frame.device
+        if device is None:
+            origin.say(f"{frame.tag} without device")
+            return
+        if origin.role == "client":
+            origin.interest.name_device(device, frame.name)
+        owner = self.owners.get(device)
+        if (driver := self.drivers.get(device)) is not None and origin.may_see(device):
+            driver.receive(frame, origin)
+        elif owner is not None and owner is not origin:
+            owner.pass_on(frame)
+            self.echo(frame, origin)
+        elif origin.role == "client":
+            known = ", ".join(sorted(name for name in (*self.drivers, *self.owners) if origin.may_see(name)))
+            origin.say(f"there is no device {device!r}; there is {known or 'none'}")
+
+    def _news(self, origin: Connection, frame: Frame) -> None:
+        """Pass on what a driver behind a connection says, of devices that are its own."""
+        device, name = frame.device, frame.name
+        if device is not None and not self._owns(origin, device, defining=frame.verb == "def"):
+            return
+        self._log(device, frame.element.get("message"))
+        if frame.tag == "delProperty" and name is None and device is not None:
+            self.owners.pop(device, None)
+        for peer in tuple(self.peers):
+            if peer is not origin and peer.wants_message(device, name, blob=frame.tag == "setBLOBVector"):
+                peer.pass_on(frame)
+        self._snooped(frame)
+
+    def _owns(self, origin: Connection, device: str, *, defining: bool) -> bool:
+        if device in self.drivers:
+            origin.forged(f"something of {device!r}, which is a device of this process")
+            return False
+        owner = self.owners.get(device)
+        if owner is None and defining:
+            owner = self.owners[device] = origin
+        if owner is not None and owner is not origin:
+            origin.forged(f"something of {device!r}, which belongs to {owner.peer}")
+        return owner is None or owner is origin
+
+    def _relayed(self, origin: Connection, frame: Frame) -> None:
+        """Give what only drivers say, and a client or the server above us has sent, to those who snoop it."""
+        device = frame.device
+        if device is None or device in self.drivers or device in self.owners:
+            if origin.role == "client":
+                origin.forged(f"{frame.tag} of {device!r}" if device is not None else frame.tag)
+            return
+        for peer in tuple(self.peers):
+            if peer.role == "driver" and peer.wants_message(device, frame.name, blob=frame.tag == "setBLOBVector"):
+                peer.pass_on(frame)
+        self._snooped(frame)
+
+    def _log(self, device: str | None, said: object) -> None:
+        text = said.text if isinstance(said, Notice) else said.message if isinstance(said, DelProperty) else said
+        if text:
+            self.on_message(device, str(text))
+
+    # Snooping
+
+    def _snooped(self, frame: Frame) -> None:
+        blob = frame.tag == "setBLOBVector"
+        listening = [
+            driver.snooping
+            for driver in self.drivers.values()
+            if frame.device is not None and driver.snooping.interest.wants_message(frame.device, frame.name, blob=blob)
+        ]
+        if listening:
+            message = decode(without_attachments(frame))
+            for snooping in listening:
+                snooping.put(message)
+
+    def _tell_snoopers(self, message: Message, device: str, name: str | None, *, blob: bool) -> None:
+        for driver in tuple(self.drivers.values()):
+            if driver.device != device and driver.snooping.interest.wants_message(device, name, blob=blob):
+                driver.snooping.put(message)
+
+    def _ask_above(self, driver: Driver, server: Connection) -> None:
+        for device, names in driver.snooping.interest.named.items():
+            if device not in self.drivers:
+                for name in names:
+                    server.send(GetProperties(device, name or None, "1.7"))

@@ -20,6 +20,9 @@ class Transport:
     Options: ClassVar[type[BaseOptions]] = BaseOptions
     """The options that core.toml may give."""
 
+    brings_devices: ClassVar[bool] = False
+    """Whether devices come from there, as from a driver; then that it returns from `run` does not end everything."""
+
     options: Any
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -35,15 +38,14 @@ class Transport:
         """Return in a few words where peers find it, for people."""
         return self.kind
 
-    def devices(self, names: list[str]) -> list[str]:
-        """Return which of the instances are to be reached this way: all, unless the transport serves one."""
-        return names
-
     async def open(self, router: Router) -> None:
         """Become reachable; raise a CoreError with the cause if that cannot be."""
 
     async def run(self) -> None:
-        """Serve until cancelled; to return ends the whole run, as for a driver whose server has gone."""
+        """Serve until cancelled; to return ends the whole run, as for a driver whose server has gone.
+
+        A transport that brings devices may return when there is nothing more to come from there.
+        """
         raise NotImplementedError
 
     async def close(self) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from core.errors import ProtocolError, ValueRefused
 from core.indi import DelProperty, Element, Notice, VectorMessage, format_number, parse_number
-from core.indi.blobs import decode_base64, encode_base64
+from core.indi.blobs import decode_base64, encode_base64, encoded_length
 from core.properties import Blob, BlobValue, Member, Number, Switch, SwitchVector, Vector
+
+LABEL_BYTES = 63
 
 
 def timestamp() -> str:
@@ -21,7 +23,7 @@ def timestamp() -> str:
 
 def definition(device: str, vector: Vector[Any, Any]) -> VectorMessage:
     """Return the message that defines a vector."""
-    attributes = {"label": vector.label or vector.name, "group": vector.group, "state": vector.state}
+    attributes = {"label": _cut(vector.label or vector.name), "group": vector.group, "state": vector.state}
     if vector.kind != "Light":
         attributes["perm"] = vector.perm
         attributes["timeout"] = f"{vector.timeout:g}"
@@ -94,7 +96,7 @@ def _read(kind: str, element: Element) -> Any:
 
 
 def _defined(name: str, member: Member[Any], value: Any) -> Element:
-    label = member.label or name
+    label = _cut(member.label or name)
     if isinstance(member, Number):
         attributes = {
             "label": f"{label} [{member.unit}]" if member.unit else label,
@@ -108,10 +110,16 @@ def _defined(name: str, member: Member[Any], value: Any) -> Element:
     return Element(name, text, {"label": label})
 
 
+def _cut(label: str) -> str:
+    """Return a label in the 63 bytes that libindi keeps of it."""
+    return label if len(label.encode()) <= LABEL_BYTES else label.encode()[:LABEL_BYTES].decode(errors="ignore")
+
+
 def _set(name: str, member: Member[Any], value: Any) -> Element:
     if isinstance(member, Blob):
-        body = encode_base64(value.data).decode()
-        attributes = {"size": str(len(value.data)), "format": value.format, "enclen": str(len(body))}
+        size = len(value.data)
+        body = "\n" + encode_base64(value.data).decode()
+        attributes = {"size": str(size), "format": value.format, "enclen": str(encoded_length(size))}
         return Element(name, body, attributes)
     return Element(name, _written(member, value))
 

@@ -3,6 +3,7 @@
 from core.properties.events import Event, Listener
 from core.properties.members import STATES, Blob, BlobValue, Light, Member, Number, State, Switch, Text
 from core.properties.vectors import (
+    HANDLED,
     ON_NEW,
     BlobVector,
     LightVector,
@@ -15,6 +16,7 @@ from core.properties.vectors import (
 )
 
 __all__ = [
+    "HANDLED",
     "ON_NEW",
     "STATES",
     "Blob",

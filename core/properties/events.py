@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from core.properties.vectors import Vector
 
-EventKind = Literal["defined", "changed", "deleted", "message"]
+EventKind = Literal["defined", "changed", "deleted", "message", "snooping", "opened"]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Be one thing that happened to a device: a vector defined, changed or deleted, or a message.
 
-    `members` are the names of those that were set; it is empty where only the state was.
+    "opened" says that the device takes commands now, or that it is known why it cannot; "snooping" that it wants to
+    hear of others that it did not ask for before. `members` are the names of those that were set; it is empty where
+    only the state was.
     """
 
     kind: EventKind

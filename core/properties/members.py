@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from core.errors import DefinitionError, ValueRefused
@@ -12,6 +14,9 @@ State = Literal["Idle", "Ok", "Busy", "Alert"]
 """The four states of a vector, and the four values of a light."""
 
 STATES: tuple[State, ...] = ("Idle", "Ok", "Busy", "Alert")
+
+FORMAT = re.compile(r"%[-+ 0#]*[0-9]*(?:\.[0-9]+)?l?[eEfFgGm]")
+"""What a number may be formatted with; clients in C pass it to printf with a double."""
 
 V = TypeVar("V")
 
@@ -61,16 +66,22 @@ class Number(Member[float]):
         super().__post_init__()
         if not (math.isfinite(self.min) and math.isfinite(self.max) and math.isfinite(self.step)):
             raise DefinitionError(f"Number: min {self.min}, max {self.max} and step {self.step} must be finite")
+        if not FORMAT.fullmatch(self.format):
+            raise DefinitionError(f'Number: format is {self.format!r}; one like "%.2f", "%g" or "%10.6m" is needed')
         if self.min > self.max:
             raise DefinitionError(f"Number: min {self.min} is above max {self.max}")
 
     def accept(self, value: Any) -> float:
         """Return `value` as a finite float; raise ValueRefused for anything else."""
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueRefused(f"a number is needed, not {value!r}")
-        if not math.isfinite(value):
-            raise ValueRefused(f"{value} is not a finite number")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ValueRefused("the number is too large") from None
+        if not math.isfinite(number):
+            raise ValueRefused(f"{number} is not a finite number")
+        return number
 
     def accept_new(self, value: Any) -> float:
         """Return `value` as a float within min and max; raise ValueRefused for anything else."""

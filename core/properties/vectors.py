@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from core.errors import DefinitionError, ValueRefused
@@ -56,7 +57,7 @@ class Vector(Generic[M, V]):
         self.timeout = timeout
         self.members: dict[str, M] = {}
         self.values: dict[str, V] = {}
-        self.revision = 0
+        self._busy = False
         self._listener: Listener | None = None
         title = f"{type(self).__name__}({label or name or ''!s})"
         if perm not in self.permissions:
@@ -128,17 +129,29 @@ class Vector(Generic[M, V]):
             self._check_consistent({**self.values, **accepted})
         if state is not None and state not in STATES:
             raise DefinitionError(f"{self.name}: state is {state!r}; {', '.join(STATES)} is allowed")
+        spoken = HANDLED.get()
+        if spoken is not None:
+            spoken.add(self.name)
         self.values.update(accepted)
-        self.state = state or "Ok"
-        self.revision += 1
+        # What a tick says meanwhile does not end the work of a handler that still runs.
+        self.state = state or ("Busy" if self._busy and spoken is None else "Ok")
         if self._listener is not None:
             self._listener(Event("changed", self, members=tuple(accepted), message=message))
 
     def mark_busy(self) -> None:
-        """Tell everybody that work for this vector goes on; unlike `update`, this is no word of the plugin's own."""
+        """Tell everybody that a handler of new values goes on working, until `mark_done`."""
+        self._busy = True
         self.state = "Busy"
         if self._listener is not None:
             self._listener(Event("changed", self))
+
+    def mark_done(self) -> None:
+        """Take note that the handler has ended; what it has come to is told by `update`."""
+        self._busy = False
+
+    def unbind(self) -> None:
+        """Tell nobody any more: the vector has been deleted."""
+        self._listener = None
 
     def check_new(self, new: Mapping[str, Any]) -> dict[str, V]:
         """Return what the members would become if a client's `new` were accepted.
@@ -181,6 +194,9 @@ class Vector(Generic[M, V]):
         """Run the decorated method at a rate (Hz, or a Duration as period); if it raises, this vector becomes Alert."""
         return every(rate, self)
 
+
+HANDLED: ContextVar[set[str] | None] = ContextVar("HANDLED", default=None)
+"""Within a handler of new values: the names of the vectors that it has updated itself."""
 
 ON_NEW = "__core_on_new__"
 """The attribute of a method that lists the vectors whose new values it takes."""

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from core.loop import Loop
-from core.transports.ends import Sink, Source
+from core.plumbing.attachments import Attachments
+from core.transports.ends import Sink, SocketEnd, Source
 
 _log = logging.getLogger("core.transport")
 
 IOV_MAX = 1024
 """How many buffers one system call takes on Linux."""
 
-LINGER = 5.0
+LINGER = 2.0
 """For how many seconds a peer is still written to that has closed its half."""
+
+
+@dataclass(slots=True)
+class _Attached:
+    data: bytes
+    attachments: Attachments
 
 
 class StreamChannel:
@@ -41,7 +50,8 @@ class StreamChannel:
         self._on_data = on_data
         self._on_end = on_end
         self._on_lost = on_lost
-        self._queue: deque[bytes | memoryview] = deque()
+        self._queue: deque[bytes | memoryview | _Attached] = deque()
+        self._unix = sink if isinstance(sink, SocketEnd) and sink.passes_descriptors else None
         self._pending = 0
         self._loop = asyncio.get_running_loop()
         self._turns = Loop.current()
@@ -59,11 +69,21 @@ class StreamChannel:
         """Return how many bytes the kernel has not taken yet."""
         return self._pending
 
-    def send(self, data: bytes) -> None:
+    @property
+    def passes_descriptors(self) -> bool:
+        """Return whether descriptors can be sent with bytes: on a Unix socket."""
+        return self._unix is not None
+
+    def take_descriptor(self) -> int | None:
+        """Return the next descriptor that has come with the bytes, now the caller's; None if there is none."""
+        received = self._unix.received if self._unix is not None else None
+        return received.popleft() if received else None
+
+    def send(self, data: bytes, attachments: Attachments | None = None) -> None:
         """Queue bytes; they go out together with all others of this turn."""
         if self._closed or not data:
             return
-        self._queue.append(data)
+        self._queue.append(data if attachments is None else _Attached(data, attachments))
         self._pending += len(data)
         if not self._flush_asked and not self._writing:
             self._flush_asked = True
@@ -152,14 +172,16 @@ class StreamChannel:
         queue = self._queue
         try:
             while queue:
-                written = self._sink.write([queue[i] for i in range(min(len(queue), IOV_MAX))])
+                written = self._write(queue[0])
                 self._pending -= written
                 while written:
-                    first = len(queue[0])
-                    if written < first:
-                        queue[0] = memoryview(queue[0])[written:]
+                    first = queue[0]
+                    content = first.data if isinstance(first, _Attached) else first
+                    if written < len(content):
+                        # The descriptors have gone with the first byte.
+                        queue[0] = memoryview(content)[written:]
                         break
-                    written -= first
+                    written -= len(content)
                     queue.popleft()
         except (BlockingIOError, InterruptedError):
             if not self._writing:
@@ -174,6 +196,19 @@ class StreamChannel:
             self._writing = False
             self._loop.remove_writer(self._sink.fileno())
         self._tell_drained()
+
+    def _write(self, first: bytes | memoryview | _Attached) -> int:
+        """Write the first of the queue, and all that can go with it in one call."""
+        if isinstance(first, _Attached):
+            if self._unix is None:
+                raise OSError("descriptors cannot be sent here")
+            return self._unix.write_with(first.data, first.attachments.descriptors)
+        buffers = []
+        for item in itertools.islice(self._queue, IOV_MAX):
+            if isinstance(item, _Attached):
+                break
+            buffers.append(item)
+        return self._sink.write(buffers)
 
     def _tell_drained(self) -> None:
         if self._drained is not None and not self._drained.done():

@@ -7,14 +7,20 @@ writing end of a pipe is opened anew; and what epoll refuses, a file or /dev/nul
 
 from __future__ import annotations
 
+import array
 import os
 import select
 import socket
 import stat
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
 READ_SIZE = 1 << 18
+MAXIMUM_DESCRIPTORS = 16
+"""How many descriptors libindi sends with one message at most."""
+
+_ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAXIMUM_DESCRIPTORS * 4)
 
 
 class Source(Protocol):
@@ -54,12 +60,15 @@ class Sink(Protocol):
 
 
 class SocketEnd:
-    """Read and write a stream socket."""
+    """Read and write a stream socket; on a Unix socket descriptors come and go with the bytes."""
 
     selectable = True
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self.passes_descriptors = sock.family == socket.AF_UNIX
+        self.received: deque[int] = deque()
+        """Descriptors that have come and nobody has taken yet."""
 
     def fileno(self) -> int:
         """Return the socket's descriptor."""
@@ -67,15 +76,31 @@ class SocketEnd:
 
     def read(self) -> bytes:
         """Return what has arrived."""
-        return self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)
+        if not self.passes_descriptors:
+            return self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)
+        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
+        data, ancillary, _, _ = self._socket.recvmsg(READ_SIZE, _ROOM_FOR_DESCRIPTORS, flags)
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                numbers = array.array("i")
+                numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+                self.received.extend(numbers)
+        return data
 
     def write(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Send what the kernel takes."""
         return self._socket.sendmsg(buffers, [], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
+    def write_with(self, buffer: bytes | memoryview, descriptors: Sequence[int]) -> int:
+        """Send bytes and descriptors together; those go with the first byte."""
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
+        return self._socket.sendmsg([buffer], [rights], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, and what came with it and was not taken."""
         self._socket.close()
+        while self.received:
+            os.close(self.received.popleft())
 
 
 class ReadEnd:
@@ -125,7 +150,9 @@ class WriteEnd:
         """Write what goes without blocking."""
         if self._limit is None:
             return os.writev(self._descriptor, buffers)
-        if not select.select([], [self._descriptor], [], 0)[1]:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        if not poll.poll(0):
             raise BlockingIOError
         return os.write(self._descriptor, memoryview(buffers[0])[: self._limit])
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from core.options import Options as BaseOptions
-from core.transports.server import INDI_PORT, Host, MaximumClients, Server
+from core.transports.server import INDI_PORT, Host, MaximumClients, MaximumPending, Server, StreamPending, UnixSocket
 from core.transports.server import Port as PortNumber
 
 
@@ -19,10 +19,13 @@ class Port(Server):
     class Options(BaseOptions):
         """The options of `[transport.<name>]` with `type = "port"`."""
 
-        device: Annotated[str, Meta(description="name of the instance that is served; may be left out if there is one")]
+        device: Annotated[str, Meta(description="name of the instance that is served; left out, the only one")]
         host: Host = "localhost"
         port: PortNumber = INDI_PORT
+        socket: UnixSocket = ""
         maximum_clients: MaximumClients = 1000
+        maximum_pending: MaximumPending = 16 << 20
+        stream_pending: StreamPending = 4 << 20
 
     options: Options  # type: ignore[assignment]  # the same fields and one more
 
@@ -30,6 +33,6 @@ class Port(Server):
         """Return the address and the device."""
         return super().summary().replace("INDI server", f"INDI driver {self.options.device}")
 
-    def devices(self, names: list[str]) -> list[str]:
-        """Return the one instance that is served."""
-        return [name for name in names if name == self.options.device]
+    def visible(self) -> tuple[str, ...] | None:
+        """Return the one device that is served."""
+        return (self.options.device,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _LISTEN = "0A"
+_LONGEST_NAME = 60
 
 
 def port_holder(port: int) -> str | None:
@@ -38,8 +39,20 @@ def _listening(port: int) -> set[str]:
 
 def _name(process: Path) -> str:
     """Return the name by which people know the process: of a script its own, not its interpreter's."""
-    words = (process / "cmdline").read_bytes().split(b"\0")
-    names = [Path(word.decode(errors="replace")).name for word in words if word]
-    if len(names) > 1 and names[0].startswith("python"):
-        return next((name for name in names[1:] if not name.startswith("-")), names[0])
-    return names[0] if names else (process / "comm").read_text().strip()
+    words = [word for word in (process / "cmdline").read_bytes().decode(errors="replace").split("\0") if word]
+    if not words:
+        return _in_one_line((process / "comm").read_bytes().decode(errors="replace"))
+    program = Path(words[0]).name
+    if program.startswith("python"):
+        for index, word in enumerate(words[1:], 1):
+            if word == "-c":
+                return _in_one_line(" ".join((program, *words[index : index + 2])))
+            if not word.startswith("-"):
+                return _in_one_line(Path(word).name)
+    return _in_one_line(program)
+
+
+def _in_one_line(text: str) -> str:
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    line = " ".join(plain.split())
+    return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 3] + "..."

@@ -9,13 +9,19 @@ from msgspec import Meta
 
 from core.errors import PortInUse
 from core.options import Options as BaseOptions
-from core.plumbing import Router, Transport
+from core.plumbing import PeerLimits, Router, Transport
+from core.transports.addresses import listen_tcp, listen_unix
 from core.transports.listening import Listener
 
 INDI_PORT = 7624
 Port = Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 lets the kernel choose one")]
 Host = Annotated[str, Meta(description='name or address to listen on; "" stands for all of this machine')]
+UnixSocket = Annotated[str, Meta(description='Unix socket to listen on as well: a path, or "@name"; "" for none')]
 MaximumClients = Annotated[int, Meta(ge=1, description="how many clients may be connected at once")]
+MaximumPending = Annotated[
+    int, Meta(ge=1 << 16, description="bytes that a client may leave unread before it is closed")
+]
+StreamPending = Annotated[int, Meta(ge=0, description="bytes unread from which on frames of video streams are dropped")]
 
 
 class Server(Transport):
@@ -28,20 +34,40 @@ class Server(Transport):
 
         host: Host = "localhost"
         port: Port = INDI_PORT
+        socket: UnixSocket = ""
         maximum_clients: MaximumClients = 1000
+        maximum_pending: MaximumPending = 16 << 20
+        stream_pending: StreamPending = 4 << 20
 
     options: Options
     _listener: Listener | None = None
+    _port = 0
 
     def summary(self) -> str:
         """Return the address."""
-        port = self._listener.port if self._listener is not None else self.options.port
-        return f"INDI server on {self.options.host or '*'}:{port}"
+        also = f" and {self.options.socket}" if self.options.socket else ""
+        return f"INDI server on {self.options.host or '*'}:{self._port or self.options.port}{also}"
+
+    def visible(self) -> tuple[str, ...] | None:
+        """Return the devices that clients may see, None for all."""
+        return None
 
     async def open(self, router: Router) -> None:
         """Listen; raise PortInUse with the holder's name."""
         options = self.options
-        self._listener = Listener(router, options.host, options.port, maximum_clients=options.maximum_clients)
+        sockets = listen_tcp(options.host, options.port)
+        self._port = int(sockets[0].getsockname()[1])
+        if options.socket:
+            try:
+                sockets.append(listen_unix(options.socket))
+            except PortInUse:
+                for opened in sockets:
+                    opened.close()
+                raise
+        limits = PeerLimits(maximum_pending=options.maximum_pending, stream_pending=options.stream_pending)
+        self._listener = Listener(
+            router, sockets, only=self.visible(), maximum_clients=options.maximum_clients, limits=limits
+        )
 
     async def run(self) -> None:
         """Serve until cancelled."""

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from core.loop import Loop
 from core.options import Options as BaseOptions
 from core.plumbing import Connection, Router, Transport
 from core.transports.channel import StreamChannel
@@ -45,10 +46,6 @@ class Stdin(Transport):
         """Say which device speaks."""
         return f"INDI driver {self.options.device} on stdin and stdout"
 
-    def devices(self, names: list[str]) -> list[str]:
-        """Return the one instance that speaks."""
-        return [name for name in names if name == self.options.device] if self.options.device else names[:1]
-
     async def open(self, router: Router) -> None:
         """Take stdin and stdout over."""
         given = self.options.input, self.options.output
@@ -57,22 +54,30 @@ class Stdin(Transport):
         self._channel = StreamChannel(
             source, sink, on_data=lambda data: self._feed(data), on_end=self._end, on_lost=self._end
         )
-        self._connection = Connection(router, self._channel, "the server above", role="server")
+        device = self.options.device or next(iter(router.drivers), "")
+        self._connection = Connection(router, self._channel, "the server above", role="server", only=(device,))
 
     async def run(self) -> None:
         """Serve until the server above has gone."""
         await self._gone
-        if self._channel is not None:
-            try:
-                async with asyncio.timeout(DRAIN_SECONDS):
-                    await self._channel.drain()
-            except TimeoutError:
-                pass  # nobody takes it any more
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._finish()
+        except TimeoutError:
+            pass  # nobody takes it any more
 
     async def close(self) -> None:
         """Close both streams."""
         if self._connection is not None:
             self._connection.close()
+
+    async def _finish(self) -> None:
+        """Wait until the last commands have been answered: the server may be a file."""
+        if self._channel is None or self._connection is None:
+            return
+        while any(driver.busy for driver in self._connection.router.drivers.values()):
+            await Loop.current().delay(0.005)
+        await self._channel.drain()
 
     def _feed(self, data: bytes) -> None:
         if self._connection is not None:

@@ -77,7 +77,7 @@ class Run:
     def __init__(self, directory: Path, *arguments: str, configuration: str = "") -> None:
         if configuration:
             (directory / "core.toml").write_text(configuration)
-        environment = {**os.environ, "XDG_CONFIG_HOME": str(directory)}
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(directory), "XDG_RUNTIME_DIR": str(directory)}
         self.process = subprocess.Popen(
             [CORECTL, "run", *arguments],
             cwd=directory,

@@ -108,6 +108,7 @@ def test_the_period_is_an_option_and_a_property(clock: VirtualClock) -> None:
 @pytest.mark.parametrize("period", [0.09, 3601.0, -1.0])
 def test_a_period_out_of_range_is_refused(clock: VirtualClock, period: float) -> None:
     sensor = SpiSensor("climate")
+    sensor.closed_because = None
 
     async def run() -> None:
         with pytest.raises(ValueRefused, match=r"0\.1 to 3600 is allowed"):
@@ -119,6 +120,7 @@ def test_a_period_out_of_range_is_refused(clock: VirtualClock, period: float) ->
 
 def test_a_period_in_which_the_chip_cannot_finish_is_refused(clock: VirtualClock) -> None:
     sensor = SpiSensor("climate", Options(oversampling=16))
+    sensor.closed_because = None
 
     async def run() -> None:
         with pytest.raises(ValueRefused, match=r"oversampling 16 at least 0\.12 s"):

@@ -1,4 +1,4 @@
-"""The plugin by which the transports of `core` register themselves."""
+"""The plugin by which the transports and drivers of `core` register themselves."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ core_api = 1
 
 @hookimpl
 def core_register_transports() -> list[type[Transport]]:
-    """Return stdin, port and server."""
+    """Return stdin, port and server, and the two that bring devices: driver and remote."""
+    from core.drivers.executable import Executable
+    from core.drivers.remote import Remote
     from core.transports.port import Port
     from core.transports.server import Server
     from core.transports.stdin import Stdin
 
-    return [Stdin, Port, Server]
+    return [Stdin, Port, Server, Executable, Remote]

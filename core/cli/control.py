@@ -1,0 +1,117 @@
+"""`corectl status`, `corectl driver` and `corectl program`: what is asked of a run on this machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from core.cli.tables import show_table
+
+run_name = click.option("--name", default="core", show_default=True, help="Name of the run, as [core] name says.")
+
+
+def _ask(run: str, do: str, **question: Any) -> dict[str, Any]:
+    from core.control import ask
+
+    return ask(run, {"do": do, **question})
+
+
+@click.command("status")
+@run_name
+@click.option("--json", "as_json", is_flag=True, help="Print stable JSON.")
+def status(name: str, as_json: bool) -> None:
+    """Show what runs, in which state, and how exact its tasks are."""
+    found = _ask(name, "status")["status"]
+    if as_json:
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{found['name']}: core {found['core']}, process {found['process']}")
+    if found["devices"]:
+        click.echo()
+        rows = [
+            (one["name"], one["plugin"], one["state"], one["program"] or one["cause"] or one["summary"])
+            for one in found["devices"]
+        ]
+        show_table(("device", "plugin", "state", ""), rows)
+    if found["transports"]:
+        click.echo()
+        show_table(
+            ("transport", "kind", ""), [(one["name"], one["kind"], one["summary"]) for one in found["transports"]]
+        )
+    if found["peers"]:
+        click.echo()
+        peers = [(one["peer"], one["role"], str(one["pending"])) for one in found["peers"]]
+        show_table(("peer", "role", "bytes pending"), peers)
+    if found["loop"]["tasks"]:
+        click.echo()
+        show_table(
+            ("task", "period", "state", "ticks", "misses", "errors", "late p50", "p99", "max", "takes"),
+            [_task(task) for task in found["loop"]["tasks"]],
+        )
+
+
+def _task(task: dict[str, Any]) -> tuple[str, ...]:
+    times = (task[key] for key in ("lateness_p50", "lateness_p99", "lateness_max", "duration_mean"))
+    return (
+        task["name"],
+        f"{task['period']:g} s",
+        task["state"],
+        str(task["ticks"]),
+        str(task["misses"]),
+        str(task["errors"]),
+        *(f"{seconds * 1000:.3f} ms" for seconds in times),
+    )
+
+
+@click.group("driver")
+def driver() -> None:
+    """Start, stop and restart INDI drivers of a run."""
+
+
+@driver.command("start")
+@run_name
+@click.argument("driver_name", metavar="NAME")
+@click.argument("command", required=False)
+def start(name: str, driver_name: str, command: str | None) -> None:
+    """Start the INDI executable COMMAND (left out: NAME itself) as driver NAME."""
+    _ask(name, "driver start", name=driver_name, command=command)
+
+
+@driver.command("stop")
+@run_name
+@click.argument("driver_name", metavar="NAME")
+def stop(name: str, driver_name: str) -> None:
+    """Stop driver NAME; its properties are deleted at the clients."""
+    _ask(name, "driver stop", name=driver_name)
+
+
+@driver.command("restart")
+@run_name
+@click.argument("driver_name", metavar="NAME")
+def restart(name: str, driver_name: str) -> None:
+    """End driver NAME and start it again at once."""
+    _ask(name, "driver restart", name=driver_name)
+
+
+@click.command("program")
+@run_name
+@click.argument("device")
+@click.argument("program_name", metavar="PROGRAM")
+@click.argument("settings", nargs=-1, metavar="[SETTING=VALUE]...")
+def program(name: str, device: str, program_name: str, settings: tuple[str, ...]) -> None:
+    """Run PROGRAM on DEVICE with its settings; "none" ends the one that runs."""
+    _ask(name, "program", device=device, program=program_name, settings=dict(map(_setting, settings)))
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import tomllib
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is no SETTING=VALUE")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value  # a text without its quotes

@@ -1,0 +1,110 @@
+"""`corectl serve`: an INDI server with indiserver's options, which can stand in its place."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from core.drivers.fifo import FifoCommand, FifoReader
+    from core.drivers.fleet import Fleet
+
+INDISERVER_SOCKET = "/tmp/indiserver"  # noqa: S108 - the name of an abstract socket, not a file
+MEGABYTE = 1 << 20
+
+
+@click.command("serve", context_settings={"allow_interspersed_args": True})
+@click.argument("drivers", nargs=-1)
+@click.option("-p", "port", type=click.IntRange(0, 65535), default=7624, show_default=True, help="Listen on this port.")
+@click.option(
+    "-r", "restarts", type=click.IntRange(0), default=10, show_default=True, help="Restarts of a driver at most."
+)
+@click.option(
+    "-m", "behind", type=click.IntRange(1), default=128, show_default=True, help="Megabytes a client may be behind."
+)
+@click.option(
+    "-d",
+    "stream",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Megabytes behind at which streams are dropped.",
+)
+@click.option("-u", "unix", metavar="PATH", help="Listen on this abstract Unix socket as well.")
+@click.option("-f", "fifo", type=click.Path(path_type=Path), help="Take start and stop commands from this FIFO.")
+@click.option("-l", "messages", type=click.Path(path_type=Path), help="Log messages to DIR/YYYY-MM-DD.islog.")
+@click.option("-v", "verbose", count=True, help="Say more on stderr; -vv still more.")
+@click.option("--host", help='Listen on this address instead of localhost; "" means all.')
+@click.option("--name", default="core", show_default=True, help="Name of the run, for corectl status and driver.")
+def serve(
+    drivers: tuple[str, ...],
+    port: int,
+    restarts: int,
+    behind: int,
+    stream: int,
+    unix: str | None,
+    fifo: Path | None,
+    messages: Path | None,
+    verbose: int,
+    host: str | None,
+    name: str,
+) -> None:
+    """Serve INDI DRIVERS: executables, or devices of other servers as device@host:port or @host:port.
+
+    The options are indiserver's. The exit status is 1 when the last driver has ended for good.
+    """
+    from core.app import App
+    from core.assembly import Assembly
+    from core.cli import INDISERVER
+    from core.cli.leaving import leave
+    from core.cli.screen import LogLines, PlainScreen
+    from core.control import Control
+    from core.drivers.fifo import FifoReader, StartDriver
+    from core.drivers.fleet import Fleet
+    from core.message_log import MessageLog
+    from core.plugins import PluginSet
+    from core.transports.server import Server
+
+    if not drivers and fifo is None:
+        raise click.UsageError("no driver is named, and no FIFO (-f) that could start one")
+    as_indiserver = Path(sys.argv[0]).name == INDISERVER
+    if unix is None and as_indiserver:
+        unix = INDISERVER_SOCKET
+    options = Server.Options(
+        host=host if host is not None else ("" if as_indiserver else "localhost"),
+        port=port,
+        socket=f"@{unix}" if unix else "",
+        maximum_pending=behind * MEGABYTE,
+        stream_pending=stream * MEGABYTE,
+    )
+    assembly = Assembly(transports=[Server("server", options)])
+    screen = PlainScreen(sys.stderr)
+    app = App(
+        assembly,
+        PluginSet([]),
+        say=screen.say,
+        companions=(screen.accompany, Control(name).serve),
+        ends_with_drivers=fifo is None,
+    )
+    fleet = Fleet(app.add_transport, app.remove_transport, restarts=restarts)
+    assembly.transports += [fleet.transport(StartDriver(words)) for words in drivers]
+    if messages is not None:
+        app.router.on_message = MessageLog(messages).write
+    if fifo is not None:
+        commands: asyncio.Queue[FifoCommand] = asyncio.Queue(1000)
+        reader = FifoReader(fifo, commands.put_nowait)
+        app.add_companion(lambda _: _read_fifo(reader, commands, fleet))
+    with LogLines(screen, ("warning", "info", "debug")[min(verbose, 2)], own_lines=False) as lines:
+        app.run(ignore_signals_afterwards=True)
+    leave(app, lines)
+
+
+async def _read_fifo(reader: FifoReader, commands: asyncio.Queue[FifoCommand], fleet: Fleet) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(reader.run())
+        while True:
+            await fleet.obey(await commands.get())

@@ -1,0 +1,169 @@
+"""The control socket of a run: one question and one answer a line, in JSON, for the same user's `corectl`.
+
+The INDI port is for devices; what concerns the run itself goes this way, which no client on the network can reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+import struct
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import ConfigError, CoreError, PortInUse
+from core.options import Options
+from core.transports.addresses import forget_unix_socket, listen_unix
+
+if TYPE_CHECKING:
+    from core.app import App
+
+_log = logging.getLogger("core.control")
+
+LINE_BYTES = 1 << 20
+
+Answer = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+
+def socket_path(name: str) -> Path:
+    """Return where the control socket of the run `name` is."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(runtime) / "core" if runtime else Path(tempfile.gettempdir()) / f"core-{os.getuid()}"
+    return folder / f"{name}.sock"
+
+
+class Control:
+    """Answer the questions of `corectl` about a run; pass `serve` to the App as a companion."""
+
+    def __init__(self, name: str) -> None:
+        self.path = socket_path(name)
+        self._name = name
+        self._app: App | None = None
+        self._answers: dict[str, Answer] = {
+            "status": self._status,
+            "driver start": self._driver_start,
+            "driver stop": self._driver_stop,
+            "driver restart": self._driver_restart,
+            "program": self._program,
+        }
+
+    async def serve(self, app: App) -> None:
+        """Listen while the run lasts; a run whose name another one has taken goes without."""
+        self._app = app
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            listening = listen_unix(str(self.path))
+        except (OSError, PortInUse) as error:
+            _log.warning("no control socket: %s; another run of the name %r? See [core] name", error, self._name)
+            return
+        self.path.chmod(0o600)
+        server = await asyncio.start_unix_server(self._talk, sock=listening, limit=LINE_BYTES)
+        try:
+            await server.serve_forever()
+        finally:
+            with contextlib.suppress(OSError):
+                forget_unix_socket(listening)
+            server.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if _peer_user(writer.get_extra_info("socket")) not in (os.getuid(), 0):
+                return
+            while line := await reader.readline():
+                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError) as error:
+            _log.debug("a question on the control socket was broken off: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            question = json.loads(line)
+            answer = self._answers.get(question["do"])
+            if answer is None:
+                raise ConfigError(f"{question['do']!r} is unknown; {', '.join(self._answers)} is allowed")
+            return {"ok": True, **await answer(question)}
+        except (CoreError, KeyError, TypeError, ValueError) as error:
+            return {"ok": False, "error": str(error)}
+
+    @property
+    def _run(self) -> App:
+        if self._app is None:
+            raise CoreError("the run has not begun")
+        return self._app
+
+    async def _status(self, _question: Mapping[str, Any]) -> dict[str, Any]:
+        from core.status import status
+
+        return {"status": status(self._name, self._run)}
+
+    async def _driver_start(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        from core.drivers.executable import Executable
+
+        name, command = question["name"], question.get("command") or question["name"]
+        options: Options = Executable.Options(command=command, environment=question.get("environment") or {})
+        await self._run.add_transport(Executable(name, options))
+        return {}
+
+    async def _driver_stop(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        self._driver(question["name"])
+        await self._run.remove_transport(question["name"])
+        return {}
+
+    async def _driver_restart(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        self._driver(question["name"]).restart()
+        return {}
+
+    def _driver(self, name: str) -> Any:
+        from core.drivers.executable import Executable
+
+        drivers = {key: one.child for key, one in self._run.transports.items() if isinstance(one, Executable)}
+        if name not in drivers:
+            raise ConfigError(f"there is no driver {name!r}; there is {', '.join(drivers) or 'none'}")
+        return drivers[name]
+
+    async def _program(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        from core.program_device import NONE, ProgramDevice
+
+        devices = {key: one for key, one in self._run.assembly.devices.items() if isinstance(one, ProgramDevice)}
+        device = devices.get(question["device"])
+        if device is None:
+            raise ConfigError(f"{question['device']!r} runs no programs; {', '.join(devices) or 'no device here'} does")
+        if question["program"] == NONE:
+            await device.end_program()
+        else:
+            await device.begin_program(question["program"], question.get("settings") or {})
+        return {}
+
+
+def ask(name: str, question: Mapping[str, Any], *, seconds: float = 10.0) -> dict[str, Any]:
+    """Ask the run `name` and return its answer; raise CoreError if it does not run or refuses."""
+    path = socket_path(name)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(seconds)
+            sock.connect(str(path))
+            sock.sendall(json.dumps(question).encode() + b"\n")
+            with sock.makefile("rb") as stream:
+                line = stream.readline()
+    except OSError as error:
+        raise CoreError(
+            f"no run named {name!r} answers ({path}: {error.strerror or error}); start one: corectl run"
+        ) from error
+    answer: dict[str, Any] = json.loads(line or b'{"error": "the run has ended"}')
+    if not answer.get("ok"):
+        raise CoreError(str(answer.get("error")))
+    return answer
+
+
+def _peer_user(sock: socket.socket) -> int:
+    content = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    user: int = struct.unpack("3i", content)[1]
+    return user

@@ -1,0 +1,97 @@
+"""The drivers of a server by the words that indiserver takes: executables, `device@host:port`, and FIFO commands."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import shlex
+from collections.abc import Awaitable, Callable
+
+from core.drivers.executable import Executable
+from core.drivers.fifo import FifoCommand, RestartDriver, StartDriver
+from core.drivers.remote import Remote
+from core.errors import ConfigError, CoreError
+from core.plumbing import Transport
+from core.transports.server import INDI_PORT
+
+_log = logging.getLogger("core.drivers")
+
+_REMOTE = re.compile(r"(?P<device>[^@]*)@(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
+
+
+class Fleet:
+    """Know which drivers were started by which words, and carry out commands about them.
+
+    `add` and `remove` begin and end a transport of the run.
+    """
+
+    def __init__(
+        self,
+        add: Callable[[Transport], Awaitable[None]],
+        remove: Callable[[str], Awaitable[None]],
+        *,
+        restarts: int,
+    ) -> None:
+        self._add = add
+        self._remove = remove
+        self._restarts = restarts
+        self._commands: dict[str, StartDriver] = {}
+        self._transports: dict[str, Transport] = {}
+
+    def transport(self, command: StartDriver) -> Transport:
+        """Return the transport that a start command means; raise ConfigError for one that means none."""
+        name = self._free_name(command.device or os.path.basename(command.driver))  # noqa: PTH119 - no path need it be
+        made = _remote(name, command.driver) if command.remote else self._executable(name, command)
+        self._commands[name] = command
+        self._transports[name] = made
+        return made
+
+    async def obey(self, command: FifoCommand) -> None:
+        """Carry out a command; what cannot be done is logged."""
+        try:
+            if isinstance(command, StartDriver):
+                await self._add(self.transport(command))
+                return
+            name = self._named(command.driver, command.device)
+            if isinstance(command, RestartDriver):
+                transport = self._transports[name]
+                if isinstance(transport, Executable) and transport.child is not None:
+                    transport.child.restart()
+                return
+            del self._commands[name], self._transports[name]
+            await self._remove(name)
+        except CoreError as error:
+            _log.error("%s", error)
+
+    def _executable(self, name: str, command: StartDriver) -> Executable:
+        ours = dict(os.environ)
+        wanted = command.environment(ours)
+        changes = {key: value for key, value in wanted.items() if ours.get(key) != value}
+        changes |= dict.fromkeys(ours.keys() - wanted.keys(), "")
+        options = Executable.Options(
+            command=shlex.join(command.command()), restarts=self._restarts, environment=changes
+        )
+        return Executable(name, options)
+
+    def _named(self, driver: str, device: str) -> str:
+        for name, started in self._commands.items():
+            if started.driver == driver and device in ("", started.device):
+                return name
+        known = ", ".join(sorted({started.driver for started in self._commands.values()}))
+        raise ConfigError(f"no driver {driver!r}{f' for {device!r}' if device else ''} runs; {known or 'none'} does")
+
+    def _free_name(self, wanted: str) -> str:
+        names = itertools.chain([wanted], (f"{wanted} {number}" for number in itertools.count(2)))
+        return next(name for name in names if name not in self._transports)
+
+
+def _remote(name: str, words: str) -> Remote:
+    parts = _REMOTE.fullmatch(words)
+    if parts is None:
+        raise ConfigError(f"{words!r} is no remote driver; device@host:port or @host:port is")
+    port = int(parts["port"] or INDI_PORT)
+    if not 0 < port < 65536:
+        raise ConfigError(f"{words!r}: there is no port {port}")
+    return Remote(name, Remote.Options(host=parts["host"].strip("[]"), port=port, device=parts["device"] or "*"))

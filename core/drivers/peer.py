@@ -1,0 +1,45 @@
+"""A driver behind a socket as a peer of the router: a child process, or a server on another machine."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from core.indi import VERSION, GetProperties
+from core.plumbing import Connection, Router
+from core.transports.channel import StreamChannel
+from core.transports.ends import SocketEnd
+
+
+def connect_driver(
+    router: Router,
+    sock: socket.socket,
+    peer: str,
+    *,
+    device: str | None = None,
+    remote: bool = False,
+    on_lost: Callable[[], None] = lambda: None,
+) -> Connection:
+    """Make a driver's connection of a socket and ask for its properties, or for those of one device.
+
+    The connection owns the socket; `on_lost` is called once when it has ended.
+    """
+    end = SocketEnd(sock)
+    connection: Connection
+
+    def on_data(data: bytes) -> None:
+        connection.feed(data)
+
+    def lost() -> None:
+        connection.close()
+        on_lost()
+
+    def ended() -> None:
+        # A driver that closes its end says no more; what it was to be told is of no use.
+        connection.ended()
+        connection.close()
+
+    channel = StreamChannel(end, end, on_data=on_data, on_end=ended, on_lost=lost)
+    connection = Connection(router, channel, peer, role="driver", remote=remote)
+    connection.send(GetProperties(device, None, VERSION))
+    return connection

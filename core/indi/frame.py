@@ -1,0 +1,113 @@
+"""One element of a stream: its bytes as they came, proven well-formed, and what its start tag says.
+
+A hub passes most messages on without looking inside. A frame gives it what it needs for that, and makes a message of
+the element only for who asks. The base64 of BLOBs is checked by searches over the bytes and never parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from core.errors import ProtocolError
+from core.indi.proof import prove
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+_BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
+_BLOB_START = re.compile(rb"<oneBLOB(?=[\s/>])(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
+_ENCODED_LENGTH = re.compile(rb"\senclen\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t "
+MAXIMUM_MARKUP = 20_000
+"""How many tags a message may have: lxml makes an object of each element."""
+
+_LINE = 80
+"""libindi breaks lines of base64 after 72 characters; a longer one was written without breaks."""
+
+
+class Frame:
+    """Be one element: `raw`, its `tag`, and the `device` and `name` that it names, if any.
+
+    Raises ProtocolError if the bytes are not one well-formed element. `attachments` is what came beside the bytes, for
+    whoever took it off the wire.
+    """
+
+    __slots__ = ("attachments", "bodies", "device", "element", "name", "raw", "tag")
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        if raw.count(b"<") > MAXIMUM_MARKUP:
+            raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP // 2} elements")
+        self.attachments: object = None
+        self.bodies: tuple[bytes, ...] | None = None
+        self.element: etree._Element
+        if _BLOB_VECTOR.match(raw):
+            skeleton, self.bodies = _without_bodies(raw)
+            self.element = prove(skeleton)
+        else:
+            self.element = prove(raw)
+        self.tag = str(self.element.tag)
+        self.device = self._attribute("device")
+        self.name = self._attribute("name")
+
+    @property
+    def verb(self) -> str:
+        """Return "def", "set" or "new" of a vector's message, "" of any other."""
+        return self.tag[:3] if self.tag.endswith("Vector") else ""
+
+    @property
+    def is_blob(self) -> bool:
+        """Return whether this carries BLOBs."""
+        return self.bodies is not None
+
+    @property
+    def is_stream(self) -> bool:
+        """Return whether every BLOB here is a frame of a stream, of which a later one takes its place."""
+        formats = [child.get("format", "") for child in self.element]
+        return bool(formats) and all(one in (".stream", ".stream.z", ".stream_jpg") for one in formats)
+
+    def _attribute(self, name: str) -> str | None:
+        value = self.element.get(name)
+        return str(value) if value else None
+
+    def for_passing_on(self) -> bytes:
+        """Return the bytes to pass on: as they came, but that base64 in one line loses its `enclen`.
+
+        libindi's clients expect line breaks where `enclen` is given, and its server loses the device without them.
+        """
+        if self.bodies is None or b"enclen" not in self.raw:
+            return self.raw
+        parts: list[bytes] = []
+        at = 0
+        for start in _BLOB_START.finditer(self.raw):
+            if start.start() < at:
+                continue
+            break_at = self.raw.find(b"\n", start.end() + 2, start.end() + 2 + _LINE)
+            end = self.raw.find(b"<", start.end())
+            if break_at < 0 and end - start.end() > _LINE:
+                parts += [self.raw[at : start.start()], _ENCODED_LENGTH.sub(b"", start.group())]
+                at = start.end()
+        return b"".join([*parts, self.raw[at:]]) if parts else self.raw
+
+
+def _without_bodies(raw: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """Return a BLOB vector without its base64, and the base64; raise ProtocolError for what is none."""
+    skeleton: list[bytes] = []
+    bodies: list[bytes] = []
+    at = 0
+    while (start := _BLOB_START.search(raw, at)) is not None:
+        skeleton.append(raw[at : start.end()])
+        at = start.end()
+        if start.group().endswith(b"/>"):
+            bodies.append(b"")
+            continue
+        end = raw.find(b"<", at)
+        body = raw[at : end if end >= 0 else len(raw)]
+        # A comment or an element inside would hide from the check what stands behind it.
+        if body.translate(None, _BASE64) or not raw.startswith(b"</oneBLOB", end):
+            raise ProtocolError("a BLOB is not base64")
+        bodies.append(body)
+        at = end if end >= 0 else len(raw)
+    skeleton.append(raw[at:])
+    return b"".join(skeleton), tuple(bodies)

@@ -1,0 +1,72 @@
+"""BLOBs that come beside the bytes, as shared memory on a Unix socket, and base64 for who cannot take them so.
+
+libindi writes `<oneBLOB ... len="bytes in the descriptor" attached="true"/>` and sends one descriptor for each.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.errors import ProtocolError
+from core.indi import Element, Frame, VectorMessage, decode, encode
+from core.indi.blobs import encode_base64, encoded_length
+
+
+class Attachments:
+    """Hold the descriptors of one message, in the order of its BLOBs; they are closed when nobody needs them."""
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self.descriptors = tuple(descriptors)
+        self._inlined: Frame | None = None
+        weakref.finalize(self, _close, self.descriptors)
+
+    def inlined(self, frame: Frame) -> Frame:
+        """Return the same message with its BLOBs in base64; raise ProtocolError if one is not as long as it is said."""
+        if self._inlined is None:
+            message = decode(frame)
+            if not isinstance(message, VectorMessage):
+                raise ProtocolError("only BLOBs can be attached")
+            numbers = iter(self.descriptors)
+            elements = [_inlined(one, next(numbers)) if _attached(one) else one for one in message.elements]
+            self._inlined = Frame(encode(replace(message, elements=elements)).rstrip())
+        return self._inlined
+
+
+def without_attachments(frame: Frame) -> Frame:
+    """Return the message with all of its BLOBs in base64."""
+    return frame.attachments.inlined(frame) if isinstance(frame.attachments, Attachments) else frame
+
+
+def count_attached(frame: Frame) -> int:
+    """Return how many descriptors belong to a message."""
+    return sum(child.get("attached") == "true" for child in frame.element)
+
+
+def _attached(element: Element) -> bool:
+    return element.attributes.get("attached") == "true"
+
+
+def _inlined(element: Element, descriptor: int) -> Element:
+    attributes = {key: value for key, value in element.attributes.items() if key not in ("attached", "len", "enclen")}
+    length = element.attributes.get("len") or element.attributes.get("size", "")
+    if not length.isdecimal():
+        raise ProtocolError(f"an attached BLOB is {length[:20]!r} bytes long")
+    # Read, not mapped: whoever shrinks the memory meanwhile would kill us.
+    data = os.pread(descriptor, int(length), 0) if int(length) <= os.fstat(descriptor).st_size else b""
+    while data and len(data) < int(length):  # the kernel reads at most 2 GiB at once
+        more = os.pread(descriptor, int(length) - len(data), len(data))
+        if not more:
+            break
+        data += more
+    if len(data) != int(length):
+        raise ProtocolError(f"an attached BLOB is shorter than {length} bytes")
+    body = "\n" + encode_base64(data).decode()
+    return Element(element.name, body, {**attributes, "enclen": str(encoded_length(len(data)))})
+
+
+def _close(descriptors: tuple[int, ...]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

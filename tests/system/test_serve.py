@@ -1,0 +1,290 @@
+"""`corectl serve` in indiserver's place: real drivers behind it, its options, chains with Debian's indiserver."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import CORECTL, SECONDS, Lines, RawClient, getprop, need, setprop, wait_until
+
+pytestmark = pytest.mark.system
+
+CCD, TELESCOPE = "indi_simulator_ccd", "indi_simulator_telescope"
+
+
+class Process:
+    """Be a server with its stderr."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        assert process.stderr is not None
+        self.log = Lines(process.stderr)
+
+    @property
+    def port(self) -> int:
+        return int(self.log.until(r"INDI server on \S*:(\d+)").group(1))
+
+    def driver_process(self, name: str) -> int:
+        return int(self.log.until(rf"{name}: started, process (\d+)").group(1))
+
+
+Serve = Callable[..., Process]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "run").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def serve(home: Path) -> Iterator[Serve]:
+    """Return a function that starts a server; all that it started has ended afterwards."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def started(*arguments: str | Path, program: Path = CORECTL, command: str = "serve") -> Process:
+        for argument in arguments:
+            if str(argument).startswith("indi_"):
+                need(str(argument))
+        environment = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")}
+        words = [program, command] if command else [program]
+        processes.append(
+            subprocess.Popen(
+                [*words, *arguments], cwd=home, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        )
+        return Process(processes[-1])
+
+    yield started
+    for process in processes:
+        process.terminate()
+        try:
+            process.wait(SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def indiserver(serve: Serve, home: Path, *drivers: str | Path) -> int:
+    """Start Debian's indiserver and return its port."""
+    port = free_port()
+    program = Path(need("indiserver"))
+    server = serve("-v", "-p", str(port), "-u", str(home / "indiserver"), *drivers, program=program, command="")
+    server.log.until("listening to port|Listening")
+    return port
+
+
+def connect(port: int, device: str) -> None:
+    setprop(port, f"{device}.CONNECTION.CONNECT=On")
+    name = f"{device}.CONNECTION.CONNECT"
+    wait_until(lambda: getprop(port, name) == {name: "On"}, f"{device} to be connected")
+
+
+def test_three_exposures_in_a_row_arrive_whole(serve: Serve) -> None:
+    port = serve("-v", "-p", "0", CCD).port
+    connect(port, "CCD Simulator")
+    with RawClient(port) as client:
+        client.send(b'<enableBLOB device="CCD Simulator">Also</enableBLOB>')
+        for _ in range(3):
+            client.send(
+                b'<newNumberVector device="CCD Simulator" name="CCD_EXPOSURE">'
+                b'<oneNumber name="CCD_EXPOSURE_VALUE">0.1</oneNumber></newNumberVector>'
+            )
+            found = client.until(rb"<setBLOBVector .*?<oneBLOB([^>]*)>([^<]*)</oneBLOB>")
+            import base64
+
+            attributes = dict(re.findall(rb"(\w+)=['\"]([^'\"]*)['\"]", found.group(1)))
+            image = base64.b64decode(found.group(2))
+            assert len(image) == int(attributes[b"size"])
+            assert attributes[b"format"] == b".fits"
+            # FITS: blocks of 2880 bytes, the first card says that it is simple, the header ends with END.
+            assert len(image) % 2880 == 0
+            assert image.startswith(b"SIMPLE  =                    T")
+            assert b"END     " in image[: 2880 * 10]
+            assert attributes.get(b"attached") is None
+
+
+def test_a_client_on_a_unix_socket_gets_blobs_as_descriptors(serve: Serve, home: Path) -> None:
+    server = serve("-v", "-p", "0", "-u", str(home / "local"), CCD)
+    port = server.port
+    connect(port, "CCD Simulator")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as local:
+        local.settimeout(SECONDS)
+        local.connect("\0" + str(home / "local"))
+        local.sendall(b'<getProperties version="1.7"/><enableBLOB device="CCD Simulator">Only</enableBLOB>')
+        local.sendall(
+            b'<newNumberVector device="CCD Simulator" name="CCD_EXPOSURE">'
+            b'<oneNumber name="CCD_EXPOSURE_VALUE">0.1</oneNumber></newNumberVector>'
+        )
+        seen, descriptors = b"", []
+        while not re.search(rb"<setBLOBVector.*</setBLOBVector>", seen, re.DOTALL):
+            data, numbers, _, _ = socket.recv_fds(local, 65536, 16)
+            assert data
+            seen += data
+            descriptors += numbers
+    assert b"attached='true'" in seen or b'attached="true"' in seen
+    assert len(descriptors) == 1
+    size = int(re.search(rb"size=['\"](\d+)", seen[seen.index(b"<oneBLOB") :]).group(1))  # type: ignore[union-attr]
+    image = os.pread(descriptors[0], size, 0)
+    os.close(descriptors[0])
+    assert (len(image), image[:6]) == (size, b"SIMPLE")
+
+
+def test_drivers_snoop_each_other(serve: Serve) -> None:
+    port = serve("-v", "-p", "0", CCD, TELESCOPE).port
+    connect(port, "Telescope Simulator")
+    connect(port, "CCD Simulator")
+    # The camera writes where the telescope points into its images, which it knows by snooping.
+    setprop(port, "Telescope Simulator.ON_COORD_SET.SYNC=On")
+    setprop(port, "Telescope Simulator.EQUATORIAL_EOD_COORD.RA=6;DEC=45")
+    with RawClient(port) as client:
+        client.send(b'<enableBLOB device="CCD Simulator">Also</enableBLOB>')
+
+        def header() -> bytes:
+            client.send(
+                b'<newNumberVector device="CCD Simulator" name="CCD_EXPOSURE">'
+                b'<oneNumber name="CCD_EXPOSURE_VALUE">0.1</oneNumber></newNumberVector>'
+            )
+            import base64
+
+            return base64.b64decode(client.until(rb"<oneBLOB[^>]*>([^<]*)</oneBLOB>").group(1))[:28800]
+
+        wait_until(lambda: b"OBJCTDEC" in header(), "the telescope's position in an image")
+
+
+def test_a_driver_that_dies_is_started_again_and_its_properties_are_deleted(serve: Serve) -> None:
+    server = serve("-v", "-p", "0", TELESCOPE)
+    with RawClient(server.port) as client:
+        client.until(rb"<defSwitchVector[^>]*name=.CONNECTION.")
+        os.kill(server.driver_process(TELESCOPE), signal.SIGKILL)
+        client.until(rb'<delProperty device="Telescope Simulator"/>')
+        client.until(rb"<defSwitchVector[^>]*name=.CONNECTION.")
+
+
+def test_the_end_of_the_last_driver_is_the_end_with_status_1(serve: Serve) -> None:
+    server = serve("-v", "-p", "0", "-r", "0", TELESCOPE)
+    os.kill(server.driver_process(TELESCOPE), signal.SIGKILL)
+    assert server.process.wait(SECONDS) == 1
+    server.log.until("the last driver has ended")
+
+
+def test_a_driver_that_does_not_exist_ends_it_with_status_1(serve: Serve) -> None:
+    server = serve("-v", "-p", "0", "-r", "0", "no_such_driver")
+    assert server.process.wait(SECONDS) == 1
+    server.log.until("no_such_driver: cannot be started: .*no such program on PATH")
+
+
+def test_no_driver_is_a_usage_error(serve: Serve) -> None:
+    server = serve()
+    assert server.process.wait(SECONDS) == 2
+    server.log.until("no driver is named")
+
+
+def test_no_process_is_left_behind(serve: Serve) -> None:
+    server = serve("-v", "-p", "0", CCD, TELESCOPE)
+    processes = [server.driver_process(name) for name in (CCD, TELESCOPE)]
+    server.process.kill()
+    server.process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{number}").exists() for number in processes), "the drivers to end")
+
+
+def test_a_fifo_starts_and_stops_drivers(serve: Serve, home: Path) -> None:
+    fifo = home / "fifo"
+    os.mkfifo(fifo)
+    server = serve("-v", "-p", "0", "-f", str(fifo))
+    with RawClient(server.port) as client:
+        with fifo.open("w") as control:
+            control.write(f'start {need(TELESCOPE)} -n "Another Telescope"\n')
+        client.until(rb"<def\w+Vector\s+device=.Another Telescope")
+        with fifo.open("w") as control:
+            control.write(f'stop {need(TELESCOPE)} -n "Another Telescope"\n')
+        client.until(rb'<delProperty device="Another Telescope"/>')
+
+
+def test_corectl_driver_starts_and_stops_drivers(serve: Serve, home: Path) -> None:
+    server = serve("-v", "-p", "0", TELESCOPE)
+
+    def corectl(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "XDG_RUNTIME_DIR": str(home / "run")}
+        return subprocess.run(
+            [CORECTL, *words], env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+
+    with RawClient(server.port) as client:
+        client.until(rb"<defSwitchVector[^>]*name=.CONNECTION.")
+        assert corectl("driver", "restart", TELESCOPE).returncode == 0
+        client.until(rb'<delProperty device="Telescope Simulator"/>')
+        client.until(rb"<defSwitchVector[^>]*name=.CONNECTION.")
+        assert TELESCOPE in corectl("status").stdout
+        assert corectl("driver", "stop", TELESCOPE).returncode == 0
+        client.until(rb'<delProperty device="Telescope Simulator"/>')
+    refused = corectl("driver", "stop", "nonsense")
+    assert (refused.returncode, refused.stdout) == (2, "") or refused.returncode == 1
+    assert "there is no driver 'nonsense'" in refused.stderr
+
+
+def test_called_indiserver_it_is_one(serve: Serve, home: Path) -> None:
+    link = home / "indiserver"
+    link.symlink_to(CORECTL)
+    server = serve("-v", "-p", str(port := free_port()), TELESCOPE, program=link, command="")
+    server.log.until(rf"INDI server on \*:{port} and @/tmp/indiserver")
+    with socket.create_connection(("127.0.0.2", port), SECONDS) as elsewhere:  # all interfaces
+        elsewhere.sendall(b'<getProperties version="1.7"/>')
+        assert elsewhere.recv(100)
+
+
+def test_behind_debians_indiserver(serve: Serve, home: Path) -> None:
+    inner = serve("-v", "-p", "0", TELESCOPE).port
+    outer = indiserver(serve, home, f"Telescope Simulator@localhost:{inner}")
+    connect(outer, "Telescope Simulator")
+
+
+def test_before_debians_indiserver_with_blobs(serve: Serve, home: Path) -> None:
+    need(CCD)
+    inner = indiserver(serve, home, CCD)
+    outer = serve("-v", "-p", "0", f"@localhost:{inner}").port
+    connect(outer, "CCD Simulator")
+    with RawClient(outer) as client:
+        client.send(b'<enableBLOB device="CCD Simulator">Also</enableBLOB>')
+        client.send(
+            b'<newNumberVector device="CCD Simulator" name="CCD_EXPOSURE">'
+            b'<oneNumber name="CCD_EXPOSURE_VALUE">0.1</oneNumber></newNumberVector>'
+        )
+        client.until(rb"<oneBLOB[^>]*>[^<]*</oneBLOB>")
+
+
+def test_a_remote_server_that_is_absent_harms_nobody_and_is_found_later(serve: Serve, home: Path) -> None:
+    port = free_port()
+    outer = serve("-v", "-p", "0", f"@localhost:{port}", TELESCOPE)
+    connect(outer.port, "Telescope Simulator")
+    outer.log.until("cannot be reached")
+    serve("-v", "-p", str(port), CCD)
+    with RawClient(outer.port) as client:
+        client.until(rb"<def\w+Vector\s+device=.CCD Simulator")
+
+
+def test_messages_are_logged_in_a_file_a_day(serve: Serve, home: Path) -> None:
+    server = serve("-v", "-p", "0", "-l", str(home), TELESCOPE)
+    connect(server.port, "Telescope Simulator")
+
+    def logged() -> bool:
+        # Out of range: the driver says so, each time.
+        setprop(server.port, "-n", "Telescope Simulator.EQUATORIAL_EOD_COORD.RA=99;DEC=99")
+        return any("Telescope Simulator: " in file.read_text() for file in home.glob("*.islog"))
+
+    wait_until(logged, "a logged message")
