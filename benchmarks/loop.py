@@ -1,8 +1,11 @@
 """Measure the loop's claims side by side with asyncio, uvloop, trio and a bare nanosleep.
 
 Rows of one claim are run in turn, several times over, each in a process of its own, and their medians are told: so that
-a busy moment of the machine meets all of them. Each row is printed as one line of JSON; `--write` puts the table
-into docs/loop-figures.md. Run it as `python benchmarks/loop.py`, with uvloop and trio installed to have them measured.
+a busy moment of the machine meets all of them. Cost is CPU time between two moments of the steady run, wake-ups
+included, over the ticks between them; making and ending the tasks is left out. Rows of core have its defaults: with
+more than a thousand wake-ups a second it shares them, which costs lateness (see docs/loop.md). Each row is printed as
+one line of JSON; `--write` puts the table into docs/loop-figures.md. Run it as `python benchmarks/loop.py`, with uvloop
+and trio installed to have them measured.
 """
 
 from __future__ import annotations
@@ -137,13 +140,18 @@ def measure_lateness(peer: str, rate: float, seconds: float) -> dict[str, float]
 # Cost: many tasks that do nothing, and the CPU time of a tick.
 
 
-async def cost_asyncio(tasks: int, rate: float, seconds: float, spread: float) -> int:
+Cost = tuple[float, int]
+"""CPU seconds and ticks of whole periods, from the middle of one to the middle of another: with all tasks made
+already, and none of them ended."""
+
+
+async def cost_asyncio(tasks: int, rate: float, periods: int, spread: float) -> Cost:
     """Run `tasks` coroutines that sleep on their grids."""
     ticks = 0
     period = 1 / rate
     loop = asyncio.get_running_loop()
-    start = loop.time() + 0.2
-    end = start + seconds
+    start = loop.time() + 0.5
+    end = start + (periods + 1) * period
 
     async def work(number: int) -> None:
         nonlocal ticks
@@ -153,18 +161,23 @@ async def cost_asyncio(tasks: int, rate: float, seconds: float, spread: float) -
             ticks += 1
             deadline += period
 
-    await asyncio.gather(*(work(number) for number in range(tasks)))
-    return ticks
+    async with asyncio.TaskGroup() as group:
+        for number in range(tasks):
+            group.create_task(work(number))
+        await asyncio.sleep(start + 0.5 * period - loop.time())
+        cpu, before = time.process_time(), ticks
+        await asyncio.sleep(start + (periods + 0.5) * period - loop.time())
+        return time.process_time() - cpu, ticks - before
 
 
-async def cost_trio(tasks: int, rate: float, seconds: float, spread: float) -> int:
+async def cost_trio(tasks: int, rate: float, periods: int, spread: float) -> Cost:
     """Run `tasks` coroutines that sleep on their grids."""
     import trio
 
     ticks = 0
     period = 1 / rate
-    start = trio.current_time() + 0.2
-    end = start + seconds
+    start = trio.current_time() + 0.5
+    end = start + (periods + 1) * period
 
     async def work(number: int) -> None:
         nonlocal ticks
@@ -177,52 +190,52 @@ async def cost_trio(tasks: int, rate: float, seconds: float, spread: float) -> i
     async with trio.open_nursery() as nursery:
         for number in range(tasks):
             nursery.start_soon(work, number)
-    return ticks
+        await trio.sleep_until(start + 0.5 * period)
+        cpu, before = time.process_time(), ticks
+        await trio.sleep_until(start + (periods + 0.5) * period)
+        return time.process_time() - cpu, ticks - before
 
 
-async def cost_core(tasks: int, rate: float, seconds: float, spread: float) -> int:
+async def cost_core(tasks: int, rate: float, periods: int, spread: float) -> Cost:
     """Schedule `tasks` functions, their grids shifted as those of the peers are."""
     from core.loop import Loop, Timing
 
     ticks = 0
     loop = Loop.current()
+    period = round(1e9 / rate)
+    first = 500_000_000 / period
 
     async def work() -> None:
         nonlocal ticks
         ticks += 1
 
-    scheduled = [loop.schedule(Timing(rate, phase=spread * number / tasks), work) for number in range(tasks)]
-    await loop.delay(seconds - 0.25 * spread / rate)
+    scheduled = [loop.schedule_later(Timing(rate, phase=spread * number / tasks), work) for number in range(tasks)]
+    # All grids begin at one time, that of the first task; the making is over well before this.
+    start = scheduled[0].deadline + (int(first) + 1) * period
+    await loop.sleep_until(start + period // 2)
+    cpu, before = time.process_time(), ticks
+    await loop.sleep_until(start + periods * period + period // 2)
+    result = time.process_time() - cpu, ticks - before
     for task in scheduled:
         task.stop()
-    return ticks
+    return result
 
 
 def measure_cost(peer: str, tasks: int, rate: float, seconds: float, spread: float) -> dict[str, float]:
     """Return the CPU time of a tick in microseconds, and the share of ticks that came."""
-
-    def once(seconds: float) -> tuple[float, int]:
-        cpu = time.process_time()
-        if peer == "trio":
-            import trio
-
-            ticks = trio.run(cost_trio, tasks, rate, seconds, spread)
-        elif peer.startswith("core"):
-            ticks = run_core(peer, cost_core(tasks, rate, seconds, spread))
-        else:
-            ticks = run_asyncio(peer, cost_asyncio(tasks, rate, seconds, spread))
-        return time.process_time() - cpu, ticks
-
     importlib.import_module("core.loop" if peer.startswith("core") else NEEDS.get(peer, "asyncio"))
     gc.collect()
     gc.freeze()
-    # The difference of a long and a short run: making and ending the tasks is in both.
-    short, few = once(seconds / 2)
-    long, many = once(seconds)
-    return {
-        "us_per_tick": (long - short) / (many - few) * 1e6,
-        "delivered_percent": 100 * (many - few) / (tasks * rate * seconds / 2),
-    }
+    periods = max(round(seconds * rate), 1)
+    if peer == "trio":
+        import trio
+
+        cpu, ticks = trio.run(cost_trio, tasks, rate, periods, spread)
+    elif peer.startswith("core"):
+        cpu, ticks = run_core(peer, cost_core(tasks, rate, periods, spread))
+    else:
+        cpu, ticks = run_asyncio(peer, cost_asyncio(tasks, rate, periods, spread))
+    return {"us_per_tick": cpu / ticks * 1e6, "delivered_percent": 100 * ticks / (tasks * periods)}
 
 
 def measure_memory(tasks: int) -> dict[str, float]:
@@ -286,8 +299,8 @@ def lateness_in_child(rate: float, seconds: float, peer: str) -> dict[str, float
 
 
 def cost_in_child(tasks: int, rate: float, seconds: float, spread: float, peer: str) -> dict[str, float]:
-    """Measure the cost of one peer; ticks come at least four times in the shorter of its two runs."""
-    return in_child("cost", peer, tasks, rate, max(seconds, 4 / rate), spread)
+    """Measure the cost of one peer, over three periods at least."""
+    return in_child("cost", peer, tasks, rate, max(seconds, 3 / rate), spread)
 
 
 def rounds(
@@ -370,7 +383,9 @@ def write(sections: list[tuple[str, list[dict[str, Any]]]], options: argparse.Na
             (
                 f"Written by `benchmarks/loop.py` on Python {platform.python_version()}, {os.cpu_count()} CPUs;",
                 f"medians of {options.rounds} interleaved rounds of {options.seconds:g} s.",
-                "Only rows of one table can be compared.",
+                "Only rows of one table can be compared: the machine may have done other work meanwhile, and the",
+                "figures of one row vary by a third from run to run on a shared machine.",
+                f"At 100 Hz p99 is that of {int(100 * options.seconds)} ticks a round: one or two moments decide it.",
             )
         ),
     ]

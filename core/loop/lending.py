@@ -19,7 +19,7 @@ from typing import Any
 
 from core.errors import LoopError
 
-__all__ = ["Lenders", "LentTask"]
+__all__ = ["Lenders", "LentTask", "native"]
 
 AnyCoroutine = Coroutine[Any, Any, Any]
 
@@ -153,8 +153,10 @@ def _rest(
             thrown = None
 
 
-def _checked(coroutine: AnyCoroutine, name: str | None) -> AnyCoroutine:
-    """Return a coroutine of another make (Cython's, say) as one of Python's own; raise LoopError if it is none."""
+def native(coroutine: AnyCoroutine, name: str | None) -> AnyCoroutine:
+    """Return a coroutine, one of another make (Cython's, say) as one of Python's own; raise LoopError if it is none."""
+    if isinstance(coroutine, types.CoroutineType):
+        return coroutine
     if not isinstance(coroutine, Coroutine):
         raise LoopError(f"{name}: made {coroutine!r} instead of a coroutine; is it an `async def`?")
     return _awaited(coroutine)
@@ -182,7 +184,7 @@ class Lenders:
         """
         parked = self._parked
         if coroutine.__class__ is not types.CoroutineType:
-            coroutine = _checked(coroutine, name)
+            coroutine = native(coroutine, name)
         if not parked:
             return self._without_lender(coroutine, context, name)
         # Taken off, because what runs within may lend as well and must find another one.
@@ -197,7 +199,7 @@ class Lenders:
         try:
             awaited = context.run(lender.first, coroutine)
         except BaseException:
-            # Also where a runner, which raises only what its coroutine did, has no coroutine left to end.
+            # The error of its coroutine has ended the runner too.
             lender.renew()
             awaited = _ENDED
             raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.duration import Duration
 from core.errors import LoopError
 from core.loop import statistics as counting
+from core.loop.lending import native
 from core.loop.precise import Spin
 from core.loop.timing import ErrorHandler, Rate, Timing, timing_of
 
@@ -219,8 +220,11 @@ class ScheduledTask:
         loop = self._loop
         agenda = loop.agenda
         try:
-            if spin is None:
-                self._began = now
+            coroutine = self._make()
+            self._began = now
+            if spin is not None:
+                coroutine = self._spun(spin, native(coroutine, self.name))
+            else:
                 lateness = now - deadline
                 if lateness > self._lateness_max:
                     self._lateness_max = lateness
@@ -231,13 +235,7 @@ class ScheduledTask:
                     lateness = _HIGHEST
                 bits = lateness.bit_length()
                 self._buckets[(bits << 2 | lateness >> bits - 3 & 3) - _OFFSET] += 1
-                running = loop.lenders.first_step(self._make(), self._context.copy(), self.name)
-            else:
-                self._began = now
-                try:
-                    running = loop.lenders.first_step(self._spun(spin, self._make()), self._context.copy(), self.name)
-                finally:
-                    self._count_lateness(self._began - deadline)
+            running = loop.lenders.first_step(coroutine, self._context.copy(), self.name)
         except (Exception, asyncio.CancelledError) as error:  # any error of a tick is its policy's
             following = self._after(error)
             agenda.time = agenda.now()
@@ -263,13 +261,14 @@ class ScheduledTask:
         return self._stand(self._following(deadline, now))
 
     async def _spun(self, spin: Spin, coroutine: Any) -> Any:
-        """Run a tick whose all else is done already: nothing is between the end of the spin and its first line."""
+        """Run a tick when all else is done: nothing lies between the end of the spin and the tick's first line."""
         self._began = spin.wait()
-        return await coroutine
-
-    def _count_lateness(self, lateness: int) -> None:
-        self._lateness_max = max(self._lateness_max, lateness)
-        self._buckets[counting.bucket_of(lateness)] += 1
+        lateness = self._began - spin.deadline
+        try:
+            return await coroutine
+        finally:
+            self._lateness_max = max(self._lateness_max, lateness)
+            self._buckets[counting.bucket_of(lateness)] += 1
 
     def _set_timing(self, timing: Timing) -> None:
         self._timing = timing

@@ -90,9 +90,14 @@ def indiserver(serve: Serve, home: Path, *drivers: str | Path) -> int:
 
 
 def connect(port: int, device: str) -> None:
-    setprop(port, f"{device}.CONNECTION.CONNECT=On")
     name = f"{device}.CONNECTION.CONNECT"
-    wait_until(lambda: getprop(port, name) == {name: "On"}, f"{device} to be connected")
+
+    def connected() -> bool:
+        # indi_setprop gives up after two seconds, which a driver on a busy machine may need to define its properties.
+        setprop(port, f"{name}=On")
+        return getprop(port, name) == {name: "On"}
+
+    wait_until(connected, f"{device} to be connected")
 
 
 def test_three_exposures_in_a_row_arrive_whole(serve: Serve) -> None:
