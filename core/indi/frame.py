@@ -33,13 +33,14 @@ class Frame:
     whoever took it off the wire.
     """
 
-    __slots__ = ("attachments", "bodies", "device", "element", "name", "raw", "tag")
+    __slots__ = ("_passing", "attachments", "bodies", "device", "element", "name", "raw", "tag")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         if raw.count(b"<") > MAXIMUM_MARKUP:
             raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP // 2} elements")
         self.attachments: object = None
+        self._passing: bytes | None = None
         self.bodies: tuple[bytes, ...] | None = None
         self.element: etree._Element
         if _BLOB_VECTOR.match(raw):
@@ -72,10 +73,16 @@ class Frame:
         return str(value) if value else None
 
     def for_passing_on(self) -> bytes:
-        """Return the bytes to pass on: as they came, but that base64 in one line loses its `enclen`.
+        """Return the bytes to pass on: as they came, with a line feed, but base64 in one line loses its `enclen`.
 
-        libindi's clients expect line breaks where `enclen` is given, and its server loses the device without them.
+        libindi's clients expect line breaks where `enclen` is given, and its server loses the device without them. All
+        who are given the message share one buffer.
         """
+        if self._passing is None:
+            self._passing = self._without_false_lengths() + b"\n"
+        return self._passing
+
+    def _without_false_lengths(self) -> bytes:
         if self.bodies is None or b"enclen" not in self.raw:
             return self.raw
         parts: list[bytes] = []

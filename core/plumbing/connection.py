@@ -190,7 +190,7 @@ class Connection:
         if isinstance(attachments, Attachments) and self.channel.passes_descriptors and self.role == "client":
             self.deliver(frame.raw + b"\n", attachments, blob=True)
         else:
-            self.deliver(without_attachments(frame).for_passing_on() + b"\n", blob=frame.is_blob)
+            self.deliver(without_attachments(frame).for_passing_on(), blob=frame.is_blob)
 
     def refuse(self, why: str) -> None:
         """Say why and close."""

@@ -21,6 +21,16 @@ CORECTL = Path(sys.executable).parent / "corectl"
 SECONDS = 20.0
 """How long anything is waited for; what is waited for comes within a fraction of it."""
 
+CONFIGURATION = """
+[device.matrix]
+plugin = "gpio-matrix"
+[device.climate]
+plugin = "spi-sensor"
+[program.heartbeat]
+device = "matrix"
+"""
+"""A matrix that blinks and a sensor, for those who look at both."""
+
 
 def need(program: str) -> str:
     """Return the path of a real program, or skip the test with the reason."""

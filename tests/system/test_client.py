@@ -13,18 +13,9 @@ from pathlib import Path
 import pytest
 
 from core.client import Client, ClientError, RemoteVector, SetRefused
-from tests.system.conftest import SECONDS, Lines, RawClient, Start, need
+from tests.system.conftest import CONFIGURATION, SECONDS, Lines, RawClient, Start, need
 
 pytestmark = pytest.mark.system
-
-CONFIGURATION = """
-[device.matrix]
-plugin = "gpio-matrix"
-[device.climate]
-plugin = "spi-sensor"
-[program.heartbeat]
-device = "matrix"
-"""
 
 
 @pytest.fixture

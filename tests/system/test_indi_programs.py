@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.conftest import RawClient, Start, getprop, need, setprop, wait_until
+from tests.system.conftest import CONFIGURATION, RawClient, Start, getprop, need, setprop, wait_until
 
 pytestmark = pytest.mark.system
-
-CONFIGURATION = """
-[device.matrix]
-plugin = "gpio-matrix"
-[device.climate]
-plugin = "spi-sensor"
-[program.heartbeat]
-device = "matrix"
-"""
 
 
 @pytest.fixture

@@ -8,20 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.conftest import SECONDS, Start
+from tests.system.conftest import CONFIGURATION, SECONDS, Start
 
 indipyclient = pytest.importorskip("indipyclient")
 
 pytestmark = pytest.mark.system
-
-CONFIGURATION = """
-[device.matrix]
-plugin = "gpio-matrix"
-[device.climate]
-plugin = "spi-sensor"
-[program.heartbeat]
-device = "matrix"
-"""
 
 
 def client(port: int) -> Any:
