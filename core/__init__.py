@@ -1,7 +1,8 @@
 """Hardware plugins for Linux boards: the public names, each imported when it is first used."""
 
-import importlib
-from typing import Any
+TYPE_CHECKING = False  # as in typing, which takes a while to import
+if TYPE_CHECKING:
+    from typing import Any
 
 _HOMES = {
     "core.client": (
@@ -60,18 +61,20 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [*_HOME_OF, "__version__", "programs"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name when it is first used, so that `import core` costs next to nothing."""
-    if name == "programs":
-        return importlib.import_module("core.programs")
-    if name == "__version__":
-        from importlib.metadata import version
+    from importlib import import_module
 
-        return version("core")
+    if name == "programs":
+        return import_module("core.programs")
+    if name == "__version__":
+        from core.version import __version__
+
+        return __version__
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'core' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
+    value = globals()[name] = getattr(import_module(home), name)
     return value
 
 

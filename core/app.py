@@ -13,6 +13,7 @@ from core.errors import CoreError, PluginConflict
 from core.guard import is_failure
 from core.instance import Instance
 from core.loop import Loop
+from core.plugin_code import said
 from core.plugins import PluginSet
 from core.plumbing import DeviceDriver, Router, Transport
 from core.program_device import ProgramDevice
@@ -119,7 +120,7 @@ class App:
             del self.transports[transport.name]
             await self._close_transport(transport)
             raise
-        self._say(transport.summary())
+        self._say(said(transport.summary))
         serving = asyncio.create_task(self._serve_transport(transport), name=f"transport {transport.name}")
         self._serving[transport.name] = serving
 
@@ -140,7 +141,7 @@ class App:
             for transport in self.assembly.transports:
                 await self.add_transport(transport)
             for instance in self.instances:
-                self._say(f"{instance.device.name}: {instance.device.summary()}")
+                self._say(f"{instance.device.name}: {said(instance.device.summary)}")
                 tasks.append(asyncio.create_task(instance.live(), name=f"device {instance.device.name}"))
             companions += [asyncio.create_task(self._accompany(one)) for one in self._companions]
             await self._stopping.wait()
@@ -210,7 +211,7 @@ class App:
         device = self.assembly.devices[name]
         if start is None or not isinstance(device, ProgramDevice):
             return None
-        return functools.partial(device.begin_program, start.program, start.settings)
+        return functools.partial(device.begin_program, start.program, start.settings, asked_by=start.where)
 
 
 class _PluginLoop(Loop):

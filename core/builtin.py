@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from core.hookspecs import hookimpl
-from core.plumbing import Transport
+from core.late_class import LateClass
 
 core_api = 1
 
 
 @hookimpl
-def core_register_transports() -> list[type[Transport]]:
+def core_register_transports() -> list[LateClass]:
     """Return stdin, port and server, and the two that bring devices: driver and remote."""
-    from core.drivers.executable import Executable
-    from core.drivers.remote import Remote
-    from core.transports.port import Port
-    from core.transports.server import Server
-    from core.transports.stdin import Stdin
-
-    return [Stdin, Port, Server, Executable, Remote]
+    return [
+        LateClass("stdin", "core.transports.stdin", "Stdin"),
+        LateClass("port", "core.transports.port", "Port"),
+        LateClass("server", "core.transports.server", "Server"),
+        LateClass("driver", "core.drivers.executable", "Executable"),
+        LateClass("remote", "core.drivers.remote", "Remote"),
+    ]

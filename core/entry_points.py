@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import PluginError
 from core.plugin_code import describe
+from core.version import __version__
 
 __all__ = ["ENTRY_POINTS", "Found", "builtin", "installed"]
 
@@ -43,23 +44,25 @@ def installed() -> Iterator[Found]:
 
 def builtin() -> Iterator[Found]:
     """Yield the plugins that come with `core`."""
-    version = importlib.metadata.version("core")
 
     def load() -> Any:
         import core.builtin
 
         return core.builtin
 
-    yield Found("transports", "core", version, "core.builtin", load)
+    yield Found("transports", "core", __version__, "core.builtin", load)
 
 
 def _points(distribution: importlib.metadata.Distribution) -> list[Found]:
-    name, version = _said(distribution, "Name"), _said(distribution, "Version")
     try:
         points = distribution.entry_points.select(group=ENTRY_POINTS)
+        if not points:
+            return []  # before its metadata are read, which takes most of the time that all of this takes
+        name, version = _said(distribution, "Name"), _said(distribution, "Version")
         return [Found(point.name, name, version, point.value, point.load) for point in points]
     except Exception as error:  # the file is a stranger's and may hold anything
         cause = f"its entry_points.txt cannot be read: {describe(error)}"
+    name, version = _said(distribution, "Name"), _said(distribution, "Version")
 
     def load() -> Any:
         raise PluginError(cause)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from core.errors import CoreError, PluginError
 
-__all__ = ["describe", "isolated"]
+__all__ = ["describe", "isolated", "said"]
 
 
 @contextlib.contextmanager
@@ -34,3 +34,13 @@ def describe(error: BaseException) -> str:
     except Exception:  # its own __str__ is a plugin's code too
         text = ""
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def said(tell: Callable[[], object]) -> str:
+    """Return the text for people that plugin code gives, or why there is none."""
+    try:
+        with isolated():
+            text = tell()
+    except CoreError as error:
+        return f"(it cannot say what it is: {error})"
+    return text if isinstance(text, str) else f"(it says {text!r} of itself)"

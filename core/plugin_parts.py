@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import DefinitionError
 from core.hookspecs import CheckResult, Outcome, Proposal
+from core.late_class import LateClass
 from core.options import Options
 from core.plugin_records import Parts
 
@@ -81,12 +82,14 @@ def _free(name: str, taken: Mapping[str, Any]) -> str:
 
 
 def _name_of(part: Parts, one: Any) -> Any:
+    if isinstance(one, LateClass):
+        return one.kind
     if part == "devices":
         from core.device import Device
 
         return _kind_of(part, one, Device)
     if part == "transports":
-        from core.plumbing import Transport
+        from core.plumbing.transport import Transport
 
         return _kind_of(part, one, Transport)
     if part == "programs":

@@ -17,6 +17,7 @@ from core import hookspecs
 from core.entry_points import Found, builtin, installed
 from core.errors import CoreError, DefinitionError, PluginMissing
 from core.hookspecs import API_VERSION, PROJECT, Check, Observer, Proposal
+from core.late_class import loaded
 from core.plugin_code import isolated
 from core.plugin_parts import named_parts, proposed
 from core.plugin_records import PARTS, Parts, PluginRecord, Refused
@@ -67,7 +68,7 @@ class PluginSet:
     @property
     def transports(self) -> dict[str, type[Transport]]:
         """Return the transport classes by kind."""
-        return self._all("transports")
+        return {kind: loaded(one) for kind, one in self._all("transports").items()}
 
     @property
     def programs(self) -> dict[str, Program]:

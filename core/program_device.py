@@ -75,10 +75,11 @@ class ProgramDevice(Device):
         else:
             await self.begin_program(chosen)
 
-    async def begin_program(self, name: str, settings: Mapping[str, Any] | None = None) -> None:
+    async def begin_program(self, name: str, settings: Mapping[str, Any] | None = None, *, asked_by: str = "") -> None:
         """End the program that runs and start another; return when it has started.
 
-        Raises ProgramError if no such program is offered here or the settings do not fit it.
+        `asked_by` is added to what is told if the program fails. Raises ProgramError if no such program is offered here
+        or the settings do not fit it.
         """
         program = self.programs.get(name)
         if program is None:
@@ -88,7 +89,8 @@ class ProgramDevice(Device):
         except (TypeError, ProgramError) as error:
             raise ProgramError(f"program {name!r} on {self.name}: {error}") from error
         await self._cancel_running()
-        self._running = self.spawn(prepared(), name=f"{self.name}: program {name}")
+        title = f"program {name} ({asked_by})" if asked_by else f"program {name}"
+        self._running = self.spawn(prepared(), name=f"{self.name}: {title}")
         self._running.add_done_callback(self._program_ended)
         self.log.info("program %s on %s", name, self.name)
         self.program.choose(name)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from core.duration import Duration
 from core.loop import Loop
+from core.plugin_code import said
 from core.program_device import ProgramDevice
+from core.version import __version__
 
 if TYPE_CHECKING:
     from core.app import App
@@ -22,7 +23,7 @@ def status(name: str, app: App) -> dict[str, Any]:
     return {
         "version": 1,
         "name": name,
-        "core": importlib.metadata.version("core"),
+        "core": __version__,
         "process": os.getpid(),
         "devices": [
             {
@@ -30,13 +31,14 @@ def status(name: str, app: App) -> dict[str, Any]:
                 "plugin": instance.plugin,
                 "state": instance.state,
                 "cause": instance.cause,
-                "summary": instance.device.summary(),
+                "summary": said(instance.device.summary),
                 "program": instance.device.running_program if isinstance(instance.device, ProgramDevice) else None,
             }
             for instance in app.instances
         ],
+        "failed": [{"instance": instance, "cause": cause} for instance, cause in app.assembly.failed.items()],
         "transports": [
-            {"name": key, "kind": transport.kind, "summary": transport.summary()}
+            {"name": key, "kind": transport.kind, "summary": said(transport.summary)}
             for key, transport in app.transports.items()
         ],
         "peers": [{"peer": peer.peer, "role": peer.role, "pending": peer.channel.pending} for peer in app.router.peers],

@@ -74,9 +74,9 @@ def _plugin_commands() -> dict[str, click.Command]:
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     if wanted:
-        import core
+        from core.version import __version__
 
-        click.echo(f"corectl {core.__version__}")
+        click.echo(f"corectl {__version__}")
         ctx.exit()
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core import config as configuration
-from core.assembly import propose, usable_proposals
 from core.config import Config
 from core.errors import ConfigError
 from core.plugins import PluginSet, discover
@@ -37,5 +36,7 @@ def with_default(config: Config | None, plugins: PluginSet) -> tuple[Config, lis
     """Return the configuration to run, and what is to be said of it where it had to be proposed."""
     if config is not None:
         return config, []
+    from core.assembly import propose, usable_proposals
+
     proposals = [proposal for proposal in usable_proposals(plugins) if proposal.demo]
     return propose(proposals), [proposal.notice for proposal in proposals if proposal.notice]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.cli.specs import Spec, as_json, dump, server, server_options, shown
+from core.cli.specs import Spec, as_json, server, server_options, shown
+from core.cli.tables import show_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def get(specs: tuple[str, ...], host: str, port: int, timeout: float, json_wante
     found, missing = asyncio.run(_get(wanted, host, port, timeout))
     if json_wanted:
         document = {"version": JSON_VERSION, "properties": [as_json(vector, names) for vector, names in found]}
-        click.echo(dump(document, indent=2))
+        show_json(document)
     else:
         for vector, names in found:
             for name in names:

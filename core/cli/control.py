@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
-from core.cli.tables import show_table
+from core.cli.tables import show_json, show_table
 
 run_name = click.option("--name", default="core", show_default=True, help="Name of the run, as [core] name says.")
 
@@ -25,7 +24,7 @@ def status(name: str, as_json: bool) -> None:
     """Show what runs, in which state, and how exact its tasks are."""
     found = _ask(name, "status")["status"]
     if as_json:
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        show_json(found)
         return
     click.echo(f"{found['name']}: core {found['core']}, process {found['process']}")
     if found["devices"]:
@@ -35,6 +34,9 @@ def status(name: str, as_json: bool) -> None:
             for one in found["devices"]
         ]
         show_table(("device", "plugin", "state", ""), rows)
+    if found["failed"]:
+        click.echo()
+        show_table(("not made", "why"), [(one["instance"], one["cause"]) for one in found["failed"]])
     if found["transports"]:
         click.echo()
         show_table(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -151,8 +150,3 @@ def _member(kind: str, member: RemoteMember) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """Return a value as JSON can have it: NaN and infinities are null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def dump(document: Any, *, indent: int | None = None) -> str:
-    """Return stable JSON."""
-    return json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False)

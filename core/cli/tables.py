@@ -29,7 +29,7 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def show_json(document: Any) -> None:
-    """Print a document as JSON, in ASCII where stdout takes nothing else."""
+def show_json(document: Any, *, indent: int | None = 2) -> None:
+    """Print a document as strict JSON, in ASCII where stdout takes nothing else; without `indent` in one line."""
     ascii_only = "utf" not in (sys.stdout.encoding or "").lower()
-    click.echo(json.dumps(document, indent=2, ensure_ascii=ascii_only))
+    click.echo(json.dumps(document, indent=indent, ensure_ascii=ascii_only, allow_nan=False))

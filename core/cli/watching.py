@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.cli.specs import Spec, dump, plain, printable, server, server_options, shown, written
+from core.cli.specs import Spec, plain, printable, server, server_options, shown, written
+from core.cli.tables import show_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ class JsonLines(PlainLines):
             line |= {"name": vector.name, "state": event.state, "values": values}
         elif not _device_meant(self._specs, event.device):
             return
-        click.echo(dump({**line, "message": event.message}))
+        show_json({**line, "message": event.message}, indent=None)
 
 
 async def _draw(client: Client, specs: Sequence[Spec]) -> None:

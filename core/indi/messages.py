@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
-from xml.sax.saxutils import escape, quoteattr
 
 from core.errors import NotUnderstood
 from core.indi.frame import Frame
@@ -176,7 +175,7 @@ def _encode_vector(message: VectorMessage) -> str:
     head = _attributes(device=message.device, name=message.name, **message.attributes)
     lines = [f"<{tag}{head}>\n"]
     for element in message.elements:
-        text = element.text if message.kind == "BLOB" else escape(element.text)
+        text = element.text if message.kind == "BLOB" else _escaped(element.text)
         lines.append(f"  <{child}{_attributes(name=element.name, **element.attributes)}>{text}</{child}>\n")
     lines.append(f"</{tag}>\n")
     return "".join(lines)
@@ -190,9 +189,13 @@ def _attributes(**attributes: str | None) -> str:
     return "".join(_attribute(name, value) for name, value in attributes.items() if value is not None)
 
 
+def _escaped(text: str) -> str:
+    # xml.sax.saxutils has this too, and imports all of urllib with it.
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _attribute(name: str, value: str) -> str:
-    # Always double quotes: some clients know no others.
-    quoted = quoteattr(value)
-    if quoted[0] == "'":
-        quoted = '"' + quoted[1:-1].replace('"', "&quot;") + '"'
-    return f" {name}={quoted}"
+    # Always double quotes: some clients know no others. Line ends and tabs would be read as spaces.
+    quoted = _escaped(value).replace('"', "&quot;")
+    quoted = quoted.replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;")
+    return f' {name}="{quoted}"'

@@ -1,0 +1,31 @@
+"""Where the command `corectl` begins: nothing is imported here that is not needed to say its version.
+
+Everything else comes later, within reach of what Ctrl-C has to do.
+"""
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run `corectl` with the arguments of the process."""
+    try:
+        import sys
+
+        if sys.argv[1:] == ["--version"] and sys.stdout is not None:
+            from core.version import __version__
+
+            text = f"corectl {__version__}\n"
+            try:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            except OSError:  # said as for every command, below
+                pass
+            else:
+                return
+        from core.cli import main as run
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    run()
+
+
+__all__ = ["main"]
