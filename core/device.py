@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.errors import CoreError, DefinitionError, ValueRefused
 from core.guard import is_failure
@@ -15,6 +15,9 @@ from core.options import Options as BaseOptions
 from core.properties import HANDLED, ON_NEW, Event, Listener, Vector
 from core.snooped import Snooped
 from core.ticks import BoundTick, Tick
+
+if TYPE_CHECKING:
+    from core.sim.unplugging import Simulation
 
 _log = logging.getLogger("core.device")
 
@@ -93,6 +96,10 @@ class Device:
     def picture(self) -> Sequence[str]:
         """Return what the device looks like now, as rows of text in which "X" is a lit LED; empty for no look."""
         return ()
+
+    def simulation(self) -> Simulation | None:
+        """Return the simulated hardware that the device is open on, so that tests can unplug it; None for real one."""
+        return None
 
     async def delay(self, seconds: float) -> None:
         """Wait for `seconds`; others run meanwhile."""

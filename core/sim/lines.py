@@ -19,9 +19,24 @@ class SimulatedChip:
         self.levels = [False] * count
         self.consumers: dict[int, str] = {}
         self.set_calls = 0
+        self._present = True
+
+    def vanish(self) -> None:
+        """Go, as a chip on USB whose plug is pulled; its requests stay, and fail."""
+        self._present = False
+
+    def reappear(self) -> None:
+        """Be there again."""
+        self._present = True
+
+    def check_present(self) -> None:
+        """Raise DeviceUnavailable (ENODEV), as the kernel does, while the chip has gone."""
+        if not self._present:
+            raise DeviceUnavailable(errno.ENODEV, f"the GPIO chip {self.label} has gone; plug it in again")
 
     def request_outputs(self, offsets: Iterable[int], *, consumer: str, active_low: bool = False) -> SimulatedOutputs:
         """Take lines as outputs, inactive at first; raise DeviceUnavailable for one that is taken or does not exist."""
+        self.check_present()
         wanted = tuple(offsets)
         for offset in wanted:
             if not 0 <= offset < len(self.levels):
@@ -51,6 +66,7 @@ class SimulatedOutputs:
         """Set lines active or inactive in one call."""
         if self._released:
             raise DeviceUnavailable(errno.EPERM, f"the lines of {self.chip.label} have been released")
+        self.chip.check_present()
         self.chip.set_calls += 1
         for offset, active in values.items():
             if offset not in self.offsets:

@@ -43,10 +43,15 @@ class Server(Transport):
     _listener: Listener | None = None
     _port = 0
 
+    @property
+    def port(self) -> int:
+        """Return the TCP port: the one that the kernel has chosen, once it listens."""
+        return self._port or self.options.port
+
     def summary(self) -> str:
         """Return the address."""
         also = f" and {self.options.socket}" if self.options.socket else ""
-        return f"INDI server on {self.options.host or '*'}:{self._port or self.options.port}{also}"
+        return f"INDI server on {self.options.host or '*'}:{self.port}{also}"
 
     def visible(self) -> tuple[str, ...] | None:
         """Return the devices that clients may see, None for all."""

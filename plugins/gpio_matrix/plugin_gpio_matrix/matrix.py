@@ -12,6 +12,7 @@ from msgspec import Meta
 import core
 from core import ProgramDevice, Switch, SwitchVector, ValueRefused
 from core.loop import Loop
+from core.sim.unplugging import Simulation
 from plugin_gpio_matrix.layout import Group, Layout, Led
 from plugin_gpio_matrix.lines import SIMULATED, Lines, open_gpiod, simulated_chip
 
@@ -113,6 +114,10 @@ class GpioMatrix(ProgramDevice):
     def picture(self) -> Sequence[str]:
         """Return rows in which "X" is a lit LED and "." a dark one."""
         return ["".join("X" if self._lit[led.offset] else "." for led in row) for row in self.rows]
+
+    def simulation(self) -> Simulation | None:
+        """Return the simulated chip."""
+        return getattr(self._lines, "chip", None)
 
     async def open(self) -> None:
         """Take the lines, all with one request; raise DeviceUnavailable with chip, line, holder and cure."""

@@ -11,12 +11,13 @@ import pytest
 from core import ValueRefused
 from core import programs as p
 from core.errors import ProgramError
-from core.instance import Instance
 from core.sim.lines import SimulatedChip
-from core.testing import VirtualClock
+from core.testing import DriverHarness, VirtualClock, assert_shows
 from plugin_gpio_matrix.lines import Lines
 from plugin_gpio_matrix.matrix import GpioMatrix
 from plugin_gpio_matrix.programs import PROGRAMS
+
+pytestmark = pytest.mark.usefixtures("no_leaks")
 
 Work = Callable[[GpioMatrix, SimulatedChip], Awaitable[None]]
 
@@ -31,15 +32,9 @@ def on_matrix(clock: VirtualClock, work: Work, **options: Any) -> SimulatedChip:
 
     async def main() -> SimulatedChip:
         matrix = GpioMatrix("matrix", GpioMatrix.Options(**options))
-        matrix.offer({program.name: program for program in PROGRAMS})
-        living = asyncio.create_task(Instance(matrix, "gpio-matrix").live())
-        await asyncio.sleep(0.001)
-        chip = chip_under(matrix)
-        try:
+        async with DriverHarness(matrix, programs=PROGRAMS):
+            chip = chip_under(matrix)
             await work(matrix, chip)
-        finally:
-            living.cancel()
-            await asyncio.wait([living])
         return chip
 
     return clock.run(main())
@@ -111,10 +106,10 @@ def test_a_program_takes_over_from_another(clock: VirtualClock) -> None:
     async def work(matrix: GpioMatrix, _: SimulatedChip) -> None:
         await matrix.begin_program("heartbeat", {"interval": 0.5})
         await asyncio.sleep(0.1)
-        assert matrix.picture() == ["XXXXX"] * 5
+        assert_shows(matrix, *["XXXXX"] * 5)
         await matrix.begin_program("spiral")
         await asyncio.sleep(0.01)
-        assert matrix.picture() == ["X....", ".....", ".....", ".....", "....."]
+        assert_shows(matrix, "X....", ".....", ".....", ".....", ".....")
         with pytest.raises(ProgramError, match="no program 'nonsense'; it has heartbeat"):
             await matrix.begin_program("nonsense")
         with pytest.raises(ProgramError, match="speed"):

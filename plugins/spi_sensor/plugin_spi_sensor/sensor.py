@@ -11,6 +11,7 @@ from msgspec import Meta
 import core
 from core import ConfigError, Device, DeviceUnavailable, Duration, Loop, Number, NumberVector, ValueRefused
 from core.sim.spi import SimulatedSpiBus
+from core.sim.unplugging import PluggedSpiChip, Simulation
 from plugin_spi_sensor.bme280 import BAUDRATE, Bme280, Oversampling, Settings
 from plugin_spi_sensor.shared_bus import SIMULATED, Seat, check_bus_name, take_seat
 from plugin_spi_sensor.simulated_bme280 import SimulatedBme280
@@ -91,6 +92,12 @@ class SpiSensor(Device):
     def summary(self) -> str:
         """Say on which bus the sensor is."""
         return f"BME280 on SPI bus {self.options.bus}, chip select {self.options.chip_select}"
+
+    def simulation(self) -> Simulation | None:
+        """Return the simulated chip in its socket."""
+        if self._seat is None or self.simulated_chip is None:
+            return None
+        return PluggedSpiChip(self._seat.shared.bus, self._seat.number, self.simulated_chip)
 
     @climate.every(Duration.of_seconds(1))
     async def sample(self) -> None:

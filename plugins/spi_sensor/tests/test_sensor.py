@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from core import ConfigError, DeviceUnavailable, Loop, ValueRefused
 from core.config import convert
-from core.instance import Instance
 from core.properties import Event
 from core.sim.spi import SimulatedSpiBus
-from core.testing import VirtualClock
+from core.testing import DriverHarness, VirtualClock
 from plugin_spi_sensor import shared_bus
 from plugin_spi_sensor.bme280 import BAUDRATE
 from plugin_spi_sensor.sensor import SpiSensor
@@ -22,24 +20,16 @@ from plugin_spi_sensor.simulated_climate import room
 
 Options = SpiSensor.Options
 
+pytestmark = pytest.mark.usefixtures("no_leaks")
+
 
 @asynccontextmanager
 async def running(*sensors: SpiSensor) -> AsyncIterator[None]:
     """Let sensors live as in a run, and wait until they are ready."""
-    ready = asyncio.Semaphore(0)
-
-    async def begin() -> None:
-        ready.release()
-
-    lives = [asyncio.create_task(Instance(sensor, "spi-sensor", begin).live()) for sensor in sensors]
-    for _ in sensors:
-        await ready.acquire()
-    try:
+    async with AsyncExitStack() as stack:
+        for sensor in sensors:
+            await stack.enter_async_context(DriverHarness(sensor))
         yield
-    finally:
-        for life in lives:
-            life.cancel()
-        await asyncio.wait(lives)
 
 
 @pytest.fixture(autouse=True)
