@@ -12,6 +12,7 @@ from core.assembly import Assembly, ProgramStart
 from core.errors import CoreError, PluginConflict
 from core.guard import is_failure
 from core.instance import Instance
+from core.isolation import IsolatedInstance
 from core.loop import Loop
 from core.plugin_code import said
 from core.plugins import PluginSet
@@ -65,6 +66,11 @@ class App:
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._stopping: asyncio.Event = asyncio.Event()
         self._ends_at = 0.0
+
+    @property
+    def isolated(self) -> list[IsolatedInstance]:
+        """Return the instances that run in processes of their own."""
+        return [one for one in self.transports.values() if isinstance(one, IsolatedInstance)]
 
     def add_companion(self, companion: Companion) -> None:
         """Let something more run as long as the run lasts; before it begins."""

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from core.config import Config, Table, convert
+from core.config import Config, Table, convert, toml_key
 from core.config_text import toml_value
 from core.device import Device
 from core.errors import ConfigError, CoreError, DefinitionError, PluginMissing
 from core.hookspecs import Proposal
+from core.isolation import KEY, IsolatedInstance, isolated_text
 from core.plugin_code import isolated
 from core.plugins import PluginSet
 from core.plumbing import Transport
@@ -46,6 +47,8 @@ class Assembly:
     transports: list[Transport] = field(default_factory=list)
     programs: dict[str, ProgramStart] = field(default_factory=dict)
     """Which program each device begins with."""
+    isolated: dict[str, type[Device]] = field(default_factory=dict)
+    """The instances that run in processes of their own, and what they are; each is one of the transports too."""
     failed: dict[str, str] = field(default_factory=dict)
     """The instances that could not be made because of a mistake in a plugin, and why; the others run without them."""
 
@@ -84,7 +87,23 @@ def assemble(config: Config, plugins: PluginSet) -> Assembly:
     assembly = Assembly()
     for table in (*config.of("device"), *config.of("transport"), *config.of("program")):
         _add(assembly, table, plugins)
+    disabled = [record.name for record in plugins.records if record.state == "disabled"]
+    for table in config.of("device"):
+        if table.name in assembly.isolated:
+            text = isolated_text(config.core, disabled, table, _programs_of(table.name, config, assembly))
+            plugin = assembly.plugins[table.name]
+            instance = IsolatedInstance(table.name, plugin, text, table.source, config.core.name)
+            assembly.transports.insert(0, instance)
     return assembly
+
+
+def _programs_of(device: str, config: Config, assembly: Assembly) -> list[Table]:
+    start = assembly.programs.get(device)
+    return [table for table in config.of("program") if start is not None and start.where == _where(table)]
+
+
+def _where(table: Table) -> str:
+    return f"{table.source}: {table.title}"
 
 
 def _add(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
@@ -104,7 +123,11 @@ def _add_device(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
         raise PluginMissing(f"{table.source}: {table.title}: {error}") from error
     except CoreError as error:
         raise table.error(str(error)) from error
-    device = _made(assembly, device_class, table, table.without("plugin", "type"), f"{plugin} {table.name!r}")
+    if _is_isolated(table):
+        _add_isolated(assembly, table, plugin, device_class)
+        return
+    keys = table.without("plugin", "type", KEY)
+    device = _made(assembly, device_class, table, keys, f"{plugin} {table.name!r}")
     if device is None:
         return
     try:
@@ -120,19 +143,43 @@ def _add_device(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
     assembly.plugins[table.name] = plugin
 
 
+def _is_isolated(table: Table) -> bool:
+    isolate = table.keys.get(KEY, False)
+    if not isinstance(isolate, bool):
+        raise table.error(f"{KEY} is {isolate!r}; true or false is needed")
+    return isolate
+
+
+def _add_isolated(assembly: Assembly, table: Table, plugin: str, device_class: type[Device]) -> None:
+    """Check what can be checked without running the plugin's code for an instance, which is to run elsewhere."""
+    try:
+        with isolated():
+            convert(device_class.Options, table.without("plugin", "type", KEY), _where(table))
+    except ConfigError:
+        raise
+    except CoreError as error:
+        _fail(assembly, table, f"{plugin} {table.name!r}", error)
+        return
+    assembly.isolated[table.name] = device_class
+    assembly.plugins[table.name] = plugin
+
+
 def _add_transport(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
     kind = table.text("type") or table.name
     known = plugins.transports
     if kind not in known:
         raise table.error(_unknown("type", kind, known))
     keys = table.without("type")
+    if table.name in assembly.isolated:
+        raise table.error(f"the isolated instance [device.{toml_key(table.name)}] has this name; choose another one")
     if not known[kind].brings_devices:
         device = keys.get("device") or _only_device(assembly, table, known[kind])
         if device in assembly.failed:
             assembly.failed[table.title] = f"its device {device!r} has failed"
             return
-        if isinstance(device, str) and device and device not in assembly.devices:
-            raise table.error(_unknown("device", device, assembly.devices))
+        known_devices = (*assembly.devices, *assembly.isolated)
+        if isinstance(device, str) and device and device not in known_devices:
+            raise table.error(_unknown("device", device, known_devices))
         keys |= {"device": device} if device else {}
     transport = _made(assembly, known[kind], table, keys, f"transport {table.name!r}")
     if transport is not None:
@@ -143,15 +190,15 @@ def _only_device(assembly: Assembly, table: Table, transport: type[Transport]) -
     """Return the device of a transport that needs one and names none; raise ConfigError if there is not just one."""
     if not any(one.name == "device" and one.required for one in msgspec.structs.fields(transport.Options)):
         return None
-    devices = [*assembly.devices, *(name for name in assembly.failed if not name.startswith("["))]
+    devices = [*assembly.devices, *assembly.isolated, *(name for name in assembly.failed if not name.startswith("["))]
     if len(devices) != 1:
         raise table.error(f"device is missing; {', '.join(devices) or 'nothing'} is allowed")
     return devices[0]
 
 
-def _add_program(assembly: Assembly, table: Table, _plugins: PluginSet) -> None:
+def _add_program(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
     name = table.text("program") or table.name
-    hosts = {key: device for key, device in assembly.devices.items() if isinstance(device, ProgramDevice)}
+    hosts = _program_hosts(assembly, plugins)
     wanted = table.text("device")
     if wanted in assembly.failed or (wanted is None and not hosts and assembly.failed):
         return  # said already
@@ -161,18 +208,35 @@ def _add_program(assembly: Assembly, table: Table, _plugins: PluginSet) -> None:
         raise table.error(f"device is missing; {', '.join(hosts) or 'no device here'} runs programs")
     if wanted not in hosts:
         raise table.error(_unknown("device", wanted, hosts))
-    device = hosts[wanted]
-    program = device.programs.get(name)
+    program = hosts[wanted].get(name)
     if program is None:
-        raise table.error(_unknown("program", name, device.programs))
+        raise table.error(_unknown("program", name, hosts[wanted]))
     if wanted in assembly.programs:
         raise table.error(f"{wanted} begins with program {assembly.programs[wanted].program!r} already")
     settings = _settings(program, table)
+    if (device := assembly.devices.get(wanted)) is not None:
+        try:
+            program(device, **settings)
+        except (TypeError, ValueError) as error:
+            raise table.error(str(error)) from error
+    assembly.programs[wanted] = ProgramStart(name, settings, _where(table))
+
+
+def _program_hosts(assembly: Assembly, plugins: PluginSet) -> dict[str, dict[str, Program]]:
+    """Return the programs that each device offers; those of an isolated one as far as its class tells."""
+    hosts = {key: device.programs for key, device in assembly.devices.items() if isinstance(device, ProgramDevice)}
+    for name, device_class in assembly.isolated.items():
+        if issubclass(device_class, ProgramDevice):
+            offered = {key: one for key, one in plugins.programs.items() if _may_accept(device_class, one)}
+            hosts[name] = offered
+    return hosts
+
+
+def _may_accept(device_class: type[ProgramDevice], program: Program) -> bool:
     try:
-        program(device, **settings)
-    except (TypeError, ValueError) as error:
-        raise table.error(str(error)) from error
-    assembly.programs[wanted] = ProgramStart(name, settings, f"{table.source}: {table.title}")
+        return program.device_type is None or issubclass(device_class, program.device_type)
+    except TypeError:  # a protocol whose members only an instance has
+        return True
 
 
 def _settings(program: Program, table: Table) -> dict[str, Any]:
@@ -207,7 +271,7 @@ def _made(assembly: Assembly, made: type[P], table: Table, keys: Mapping[str, An
     """Return an instance of a plugin's class, None where its own code fails; raise ConfigError for what is refused."""
     try:
         with isolated():
-            options = convert(made.Options, keys, f"{table.source}: {table.title}")
+            options = convert(made.Options, keys, _where(table))
             try:
                 instance = made(table.name, options)
             except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from typing import Any
 
 import msgspec
@@ -54,7 +55,7 @@ def _keys(table: Mapping[str, Any], options: type[Options] | None) -> Iterable[s
 
 
 def toml_value(value: Any) -> str:
-    """Return a text, number, bool, or list or dict of them as TOML; raise DefinitionError for anything else."""
+    """Return a text, number, bool, date, time, or list or dict of them as TOML; raise DefinitionError for others."""
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(one, (list, tuple)) for one in value):
             rows = "".join(f"    {toml_value(one)},\n" for one in value)
@@ -69,4 +70,6 @@ def toml_value(value: Any) -> str:
         return toml_text(value)
     if isinstance(value, (int, float)):
         return repr(value)
+    if isinstance(value, (date, time)):
+        return value.isoformat()
     raise DefinitionError(f"{value!r} cannot be written in core.toml")

@@ -12,30 +12,26 @@ import logging
 import os
 import socket
 import struct
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.control_path import socket_path
 from core.errors import ConfigError, CoreError, PortInUse
 from core.options import Options
 from core.transports.addresses import forget_unix_socket, listen_unix
 
 if TYPE_CHECKING:
     from core.app import App
+    from core.isolation import IsolatedInstance
 
 _log = logging.getLogger("core.control")
 
 LINE_BYTES = 1 << 20
+ISOLATED_SECONDS = 0.5
+"""How long the process of an isolated instance has to answer."""
 
 Answer = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
-
-
-def socket_path(name: str) -> Path:
-    """Return where the control socket of the run `name` is."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(runtime) / "core" if runtime else Path(tempfile.gettempdir()) / f"core-{os.getuid()}"
-    return folder / f"{name}.sock"
 
 
 class Control:
@@ -100,9 +96,12 @@ class Control:
         return self._app
 
     async def _status(self, _question: Mapping[str, Any]) -> dict[str, Any]:
-        from core.status import status
+        from core.status import status, with_isolated
 
-        return {"status": status(self._name, self._run)}
+        answers = {one.name: self._ask_isolated(one, {"do": "status"}) for one in self._run.isolated}
+        answered = await asyncio.gather(*answers.values())
+        found = dict(zip(answers, answered, strict=True))
+        return {"status": with_isolated(status(self._name, self._run), self._run.isolated, found)}
 
     async def _driver_start(self, question: Mapping[str, Any]) -> dict[str, Any]:
         from core.drivers.executable import Executable
@@ -129,9 +128,29 @@ class Control:
             raise ConfigError(f"there is no driver {name!r}; there is {', '.join(drivers) or 'none'}")
         return drivers[name]
 
+    async def _ask_isolated(self, instance: IsolatedInstance, question: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what the process of an isolated instance answers, None if it does not."""
+        name = instance.control_name
+        if name is None or not instance.answers:
+            return None
+        try:
+            async with asyncio.timeout(ISOLATED_SECONDS):
+                return await _ask_there(socket_path(name), question)
+        except (OSError, ValueError, TimeoutError) as error:
+            _log.debug("%s cannot be asked: %s", instance.name, error)
+            return None
+
     async def _program(self, question: Mapping[str, Any]) -> dict[str, Any]:
         from core.program_device import NONE, ProgramDevice
 
+        for instance in self._run.isolated:
+            if instance.name == question["device"]:
+                answer = await self._ask_isolated(instance, question)
+                if answer is None:
+                    raise CoreError(f"{instance.name!r} runs in a process of its own, which does not answer")
+                if not answer.get("ok"):
+                    raise CoreError(str(answer.get("error")))
+                return {}
         devices = {key: one for key, one in self._run.assembly.devices.items() if isinstance(one, ProgramDevice)}
         device = devices.get(question["device"])
         if device is None:
@@ -161,6 +180,16 @@ def ask(name: str, question: Mapping[str, Any], *, seconds: float = 10.0) -> dic
     if not answer.get("ok"):
         raise CoreError(str(answer.get("error")))
     return answer
+
+
+async def _ask_there(path: Path, question: Mapping[str, Any]) -> dict[str, Any]:
+    reader, writer = await asyncio.open_unix_connection(path, limit=LINE_BYTES)
+    try:
+        writer.write(json.dumps(question).encode() + b"\n")
+        answer: dict[str, Any] = json.loads(await reader.readline())
+        return answer
+    finally:
+        writer.close()
 
 
 def _peer_user(sock: socket.socket) -> int:

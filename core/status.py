@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from core.version import __version__
 
 if TYPE_CHECKING:
     from core.app import App
+    from core.isolation import IsolatedInstance
     from core.loop import TaskStatistics
 
 
@@ -33,6 +35,7 @@ def status(name: str, app: App) -> dict[str, Any]:
                 "cause": instance.cause,
                 "summary": said(instance.device.summary),
                 "program": instance.device.running_program if isinstance(instance.device, ProgramDevice) else None,
+                "process": os.getpid(),
             }
             for instance in app.instances
         ],
@@ -40,6 +43,7 @@ def status(name: str, app: App) -> dict[str, Any]:
         "transports": [
             {"name": key, "kind": transport.kind, "summary": said(transport.summary)}
             for key, transport in app.transports.items()
+            if transport not in app.isolated
         ],
         "peers": [{"peer": peer.peer, "role": peer.role, "pending": peer.channel.pending} for peer in app.router.peers],
         "loop": {
@@ -51,6 +55,29 @@ def status(name: str, app: App) -> dict[str, Any]:
             "tasks": [task_status(task) for task in loop.tasks],
         },
     }
+
+
+def with_isolated(
+    found: dict[str, Any], isolated: Iterable[IsolatedInstance], answers: Mapping[str, dict[str, Any] | None]
+) -> dict[str, Any]:
+    """Return a run's state with what the processes of its isolated instances answer about themselves."""
+    for instance in isolated:
+        state, cause = instance.state
+        entry = {
+            "name": instance.name,
+            "plugin": instance.plugin,
+            "state": state,
+            "cause": cause,
+            "summary": instance.summary().partition(": ")[2],
+            "program": None,
+            "process": instance.process,
+        }
+        there = (answers.get(instance.name) or {}).get("status")
+        if there is not None:
+            entry |= {key: value for one in there["devices"] for key, value in one.items()}
+            found["loop"]["tasks"] += there["loop"]["tasks"]
+        found["devices"].append(entry)
+    return found
 
 
 def task_status(task: TaskStatistics) -> dict[str, Any]:

@@ -30,8 +30,7 @@ def status(name: str, as_json: bool) -> None:
     if found["devices"]:
         click.echo()
         rows = [
-            (one["name"], one["plugin"], one["state"], one["program"] or one["cause"] or one["summary"])
-            for one in found["devices"]
+            (one["name"], one["plugin"], one["state"], _of_device(one, found["process"])) for one in found["devices"]
         ]
         show_table(("device", "plugin", "state", ""), rows)
     if found["failed"]:
@@ -52,6 +51,12 @@ def status(name: str, as_json: bool) -> None:
             ("task", "period", "state", "ticks", "misses", "errors", "late p50", "p99", "max", "takes"),
             [_task(task) for task in found["loop"]["tasks"]],
         )
+
+
+def _of_device(device: dict[str, Any], run: int) -> str:
+    text: str = device["program"] or device["cause"] or device["summary"]
+    process = device["process"]
+    return text if process in (run, None) else f"{text} (process {process})"
 
 
 def _task(task: dict[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,16 +49,21 @@ def run(
     from core.cli.leaving import leave
     from core.cli.screen import LogLines, PlainScreen
     from core.control import Control
+    from core.drivers.descriptor_limit import raise_descriptor_limit
     from core.errors import ConfigError
 
     streams = None
-    if stdin_device is not None:
+    if stdin_device is None:
+        raise_descriptor_limit()
+    else:
         from core.transports.stdin import reserve_streams
 
         streams = reserve_streams()  # before any plugin is imported, since that may print
     found = chosen_config(config)
     plugins = discovered(found, no_plugin)
     chosen, notices = with_default(found, plugins)
+    if log_level is not None:
+        chosen = dataclasses.replace(chosen, core=msgspec.structs.replace(chosen.core, log_level=log_level))
     chosen = with_transports(chosen, port=port, host=host, stdin_device=stdin_device, streams=streams or (0, 1))
     assembly = assemble(chosen, plugins)
     if not assembly.devices and not any(transport.brings_devices for transport in assembly.transports):
@@ -70,7 +76,7 @@ def run(
         screen: PlainScreen = LiveScreen()
     else:
         screen = PlainScreen(sys.stderr if stdin_device is not None else sys.stdout)
-    with LogLines(screen, log_level or chosen.core.log_level, own_lines=live) as lines:
+    with LogLines(screen, chosen.core.log_level, own_lines=live) as lines:
         for record in plugins.records:
             if record.state not in ("active", "disabled"):
                 screen.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
@@ -117,11 +123,16 @@ def _can_draw(stream: TextIO | None) -> bool:
 
 
 def _of_device(name: str, tables: tuple[Table, ...]) -> tuple[Table, ...]:
-    """Return the tables of one device: the others' hardware may belong to drivers of their own."""
+    """Return the tables of one device: the others' hardware may belong to drivers of their own.
+
+    It is in a process of its own then, whether it asks for that or not.
+    """
+    from core.isolation import KEY
+
     if not any(table.section == "device" and table.name == name for table in tables):
         return tables  # it is unknown, and the error shall name those that there are
     return tuple(
-        table
+        dataclasses.replace(table, keys=table.without(KEY)) if table.section == "device" else table
         for table in tables
         if (table.name if table.section == "device" else table.keys.get("device", name)) == name
     )

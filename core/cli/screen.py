@@ -70,7 +70,9 @@ class LogLines:
     At its end everything is out, or nobody reads it: then `stuck` is true, and nothing may wait for the streams.
     """
 
-    def __init__(self, screen: PlainScreen, level: str, *, own_lines: bool) -> None:
+    def __init__(
+        self, screen: PlainScreen, level: str, *, own_lines: bool, formatter: logging.Formatter | None = None
+    ) -> None:
         self.stuck = False
         self._screen = screen
         self._beside: Writer[Any] | None = None
@@ -80,7 +82,8 @@ class LogLines:
                 self._beside = Writer(PlainSink(errors), errors.forget)
         self._say = screen.say if self._beside is None else self._beside.put
         self._handler = _LineHandler(self._say)
-        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+        self._handler.setFormatter(formatter or plain)
         self._level = level.upper()
         self._streams = contextlib.ExitStack()
 

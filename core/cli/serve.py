@@ -63,6 +63,7 @@ def serve(
     from core.cli.leaving import leave
     from core.cli.screen import LogLines, PlainScreen
     from core.control import Control
+    from core.drivers.descriptor_limit import raise_descriptor_limit
     from core.drivers.fifo import FifoReader, StartDriver
     from core.drivers.fleet import Fleet
     from core.message_log import MessageLog
@@ -71,6 +72,7 @@ def serve(
 
     if not drivers and fifo is None:
         raise click.UsageError("no driver is named, and no FIFO (-f) that could start one")
+    raise_descriptor_limit()
     as_indiserver = Path(sys.argv[0]).name == INDISERVER
     if unix is None and as_indiserver:
         unix = INDISERVER_SOCKET

@@ -130,7 +130,7 @@ class ChildDriver:
         For a driver that lives on though it has closed its stdout, say: `restart` would know neither delay nor limit.
         """
         if self._ward is not None and not self._ward.ended.done():
-            self._blame = reason
+            self._blame = self._blame or reason
             self._ward.end()
 
     async def run(self) -> None:

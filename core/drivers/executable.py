@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta, field
@@ -36,6 +37,8 @@ class Executable(Transport):
     child: ChildDriver | None = None
     _router: Router | None = None
     _connection: Connection | None = None
+    heard: Callable[[], None] | None = None
+    """Is called whenever the program says anything."""
 
     def summary(self) -> str:
         """Say what is run."""
@@ -72,7 +75,9 @@ class Executable(Transport):
         # A descriptor of our own: the child's end of life closes the one that it gave.
         own = sock.dup()
         sock.close()
-        self._connection = connect_driver(self._router, own, f"driver {self.name}", on_lost=self._lost)
+        self._connection = connect_driver(
+            self._router, own, f"driver {self.name}", on_heard=self.heard, on_lost=self._lost
+        )
 
     def _lost(self) -> None:
         # A program that can say nothing any more is of no use, even if it lives.

@@ -18,16 +18,19 @@ def connect_driver(
     *,
     device: str | None = None,
     remote: bool = False,
+    on_heard: Callable[[], None] | None = None,
     on_lost: Callable[[], None] = lambda: None,
 ) -> Connection:
     """Make a driver's connection of a socket and ask for its properties, or for those of one device.
 
-    The connection owns the socket; `on_lost` is called once when it has ended.
+    The connection owns the socket; `on_heard` is called whenever anything comes, `on_lost` once when it has ended.
     """
     end = SocketEnd(sock)
     connection: Connection
 
     def on_data(data: bytes) -> None:
+        if on_heard is not None:
+            on_heard()
         connection.feed(data)
 
     def lost() -> None:

@@ -28,6 +28,10 @@ READ_SIZE = 1 << 16
 PAUSE = 0.01
 """For how many seconds a pipe is left alone that was full: who floods it waits, and nobody else."""
 
+# As systemd takes it from programs: a line that begins with its priority.
+_PRIORITY = re.compile(r"<([0-7])>")
+_LEVELS = (*[logging.CRITICAL] * 3, logging.ERROR, logging.WARNING, logging.INFO, logging.INFO, logging.DEBUG)
+
 # Terminals obey some of them.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -82,7 +86,10 @@ class LineLog:
         cut = " ..." if len(self._partial) > LONGEST else ""
         self._partial.clear()
         self.lines += 1
-        self._log.info("%s: %s%s", self._name, _CONTROL.sub(_visible, line), cut)
+        level = logging.INFO
+        if (priority := _PRIORITY.match(line)) is not None:
+            level, line = _LEVELS[int(priority[1])], line[priority.end() :]
+        self._log.log(level, "%s: %s%s", self._name, _CONTROL.sub(_visible, line), cut)
 
     def _drop(self, lines: int) -> None:
         self.dropped += lines

@@ -243,6 +243,18 @@ def test_corectl_driver_starts_and_stops_drivers(serve: Serve, home: Path) -> No
     assert "there is no driver 'nonsense'" in refused.stderr
 
 
+def test_the_descriptor_limit_is_raised_for_us_and_not_for_drivers(serve: Serve) -> None:
+    limits = ("-c", 'ulimit -Sn 300; ulimit -Hn 2000; exec "$@"', "sh", CORECTL, "serve")
+    server = serve(*limits, "-v", "-p", "0", TELESCOPE, program=Path("/bin/sh"), command="")
+
+    def soft_and_hard(process: int) -> tuple[str, ...]:
+        text = Path(f"/proc/{process}/limits").read_text()
+        return re.search(r"Max open files +(\d+) +(\d+)", text).groups()  # type: ignore[union-attr]
+
+    driver = server.driver_process(TELESCOPE)
+    assert (soft_and_hard(server.process.pid), soft_and_hard(driver)) == (("2000", "2000"), ("300", "2000"))
+
+
 def test_called_indiserver_it_is_one(serve: Serve, home: Path) -> None:
     link = home / "indiserver"
     link.symlink_to(CORECTL)
