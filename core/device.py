@@ -35,6 +35,9 @@ class Device:
     kind: ClassVar[str] = ""
     """The name of this class within its plugin, for `type = ...` in core.toml; the lower-case class name if empty."""
 
+    is_default: ClassVar[bool] = False
+    """Whether it is this class of its plugin where core.toml gives no `type`; not inherited."""
+
     Options: ClassVar[type[BaseOptions]] = BaseOptions
     """The options that core.toml may give."""
 

@@ -118,6 +118,8 @@ class PluginSet:
         if not classes:
             raise DefinitionError(f"plugin {plugin!r} registers no device")
         if kind is None:
+            if len(defaults := [one for one in classes.values() if one.__dict__.get("is_default")]) == 1:
+                return cast("type[Device]", defaults[0])
             if len(classes) > 1:
                 raise DefinitionError(f"plugin {plugin!r} has several devices; choose with type = {_or(classes)}")
             return cast("type[Device]", next(iter(classes.values())))

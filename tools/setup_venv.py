@@ -129,7 +129,8 @@ def install(folder: Path, *, dev: bool) -> None:
 
 def install_for_boards(folder: Path) -> None:
     """Install what has to be compiled, where it can be; tests skip what is missing."""
-    if any(folder.glob("lib/python*/site-packages/spidev*")):
+    ready, wanted = folder / "ready-board", json.dumps([group("board"), (ROOT / CONSTRAINTS).read_text()])
+    if ready.exists() and ready.read_text() == wanted:
         return
     header = Path(sysconfig.get_path("include")) / "Python.h"
     reason = ""
@@ -140,7 +141,9 @@ def install_for_boards(folder: Path) -> None:
     elif not pip(folder, "install", "-c", CONSTRAINTS, *group("board")):
         reason = "see above"
     if reason:
-        say(f"Without the package spidev, tests of it are skipped: {reason}")
+        say(f"Without spidev and Blinka, tests of them are skipped: {reason}")
+    else:
+        ready.write_text(wanted)
 
 
 def chosen(*, beside: bool) -> Path:

@@ -29,11 +29,15 @@ class SimulatedSpiChip(Protocol):
 class SimulatedChipSelect:
     """Be a chip-select line, active low, high at first; `value` is its level, as that of a `DigitalInOut`."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int | str) -> None:
         self.number = number
         self.chip: SimulatedSpiChip | None = None
         """The chip that listens to the line, None where the socket is empty."""
         self._high = True
+
+    def switch_to_output(self, value: bool = True) -> None:
+        """Drive the line, at a level from the beginning."""
+        self.value = value
 
     @property
     def value(self) -> bool:
@@ -72,12 +76,15 @@ class SimulatedSpiBus:
         """How many bytes have been clocked over the bus."""
         self.collisions = 0
         """How many of them while more than one chip was selected; on real hardware each may be garbage."""
-        self._lines: dict[int, SimulatedChipSelect] = {}
+        self._lines: dict[int | str, SimulatedChipSelect] = {}
         self._locked = False
         self._closed = False
 
-    def attach(self, number: int, chip: SimulatedSpiChip) -> SimulatedChipSelect:
-        """Put a chip on chip select `number` (from 0) and return the line; raise ValueError where one is already."""
+    def attach(self, number: int | str, chip: SimulatedSpiChip) -> SimulatedChipSelect:
+        """Put a chip on a chip select, by number from 0 or by name, and return the line.
+
+        Raises ValueError where one is already.
+        """
         line = self.chip_select(number)
         if line.chip is not None:
             raise ValueError(f"chip select {number} has a chip already: {line.chip!r}")
@@ -86,16 +93,16 @@ class SimulatedSpiBus:
             chip.select()
         return line
 
-    def detach(self, number: int) -> None:
-        """Take the chip off chip select `number`, as by pulling its plug; nothing happens where there is none."""
+    def detach(self, number: int | str) -> None:
+        """Take the chip off a chip select, as by pulling its plug; nothing happens where there is none."""
         line = self.chip_select(number)
         chip, line.chip = line.chip, None
         if chip is not None and not line.value:
             chip.deselect()
 
-    def chip_select(self, number: int) -> SimulatedChipSelect:
-        """Return the line of chip select `number` (from 0); raise ValueError for a number below."""
-        if number < 0:
+    def chip_select(self, number: int | str) -> SimulatedChipSelect:
+        """Return the line of a chip select, by number from 0 or by name; raise ValueError for a number below."""
+        if isinstance(number, int) and number < 0:
             raise ValueError(f"chip select {number} is below 0")
         return self._lines.setdefault(number, SimulatedChipSelect(number))
 

@@ -24,7 +24,7 @@ class Simulation(Protocol):
 class PluggedSpiChip:
     """Be a chip on a chip select of a simulated bus; without it the bus reads what the pull-up resistor gives."""
 
-    def __init__(self, bus: SimulatedSpiBus, number: int, chip: SimulatedSpiChip) -> None:
+    def __init__(self, bus: SimulatedSpiBus, number: int | str, chip: SimulatedSpiChip) -> None:
         self._bus = bus
         self._number = number
         self._chip = chip

@@ -61,7 +61,7 @@ def test_get_prints_what_indi_getprop_prints(port: int) -> None:
     ("spec", "lines"),
     [
         ("climate.sampling.period", ["climate.sampling.period=1"]),
-        ("*.sampling", ["climate.sampling.period=1"]),
+        ("*.sampling", ["climate.sampling.period=1", "climate.sampling.averaging=1"]),
         ("matrix.leds.r1c[12]", ["matrix.leds.r1c1=Off", "matrix.leds.r1c2=Off"]),
         ("climate.sampling._PERM", ["climate.sampling._PERM=rw"]),
         ("cl*.sampl*g._LABEL", ["climate.sampling._LABEL=Sampling"]),
@@ -89,7 +89,7 @@ def test_get_in_json_has_everything(port: int) -> None:
         "value": 1,
         "text": "1",
         "format": "%g",
-        "min": 0.1,
+        "min": 0.001,
         "max": 3600,
         "step": 0.1,
     }

@@ -16,9 +16,9 @@ core_api = 1
 @hookimpl
 def core_register_devices() -> list[type[Device]]:
     """Return the sensor."""
-    from plugin_spi_sensor.sensor import SpiSensor
+    from plugin_spi_sensor.devices.bme280 import Bme280Sensor
 
-    return [SpiSensor]
+    return [Bme280Sensor]
 
 
 @hookimpl
@@ -30,7 +30,7 @@ def core_default_config() -> list[Proposal]:
         Proposal(
             section="device",
             name="climate",
-            table={"plugin": "spi-sensor", "bus": "simulated"},
+            table={"plugin": "spi-sensor", "type": "bme280", "bus": "simulated"},
             comment="A simulated BME280: temperature, humidity and pressure, measured once a second.",
         )
     ]

@@ -9,9 +9,9 @@ import pytest
 from core import DeviceUnavailable, Loop
 from core.sim.spi import SimulatedSpiBus
 from core.testing import VirtualClock
-from plugin_spi_sensor.bme280 import BAUDRATE, Bme280, Measurement, Oversampling, Settings
-from plugin_spi_sensor.shared_bus import Seat, take_seat
-from plugin_spi_sensor.simulated_bme280 import SimulatedBme280
+from plugin_spi_sensor.bus.shared import Seat, take_seat
+from plugin_spi_sensor.chips.bme280 import BAUDRATE, Bme280, Measurement, Oversampling, Settings
+from plugin_spi_sensor.simulated.bme280 import SimulatedBme280
 
 WEATHER = Measurement(temperature=-12.5, humidity=81.25, pressure=987.65)
 
@@ -77,13 +77,15 @@ def test_the_bytes_are_those_of_the_data_sheet(clock: VirtualClock) -> None:
             return [*first, b"and again", *desk.chip.sent]
 
     once = [
-        bytes.fromhex("72 01 75 00 74 55"),  # ctrl_hum, config, then ctrl_meas: x2, x16, forced
+        bytes.fromhex("72 01 74 55"),  # ctrl_hum, then ctrl_meas: x2, x16, forced
         b"\xf3" + bytes(12),
     ]
     assert clock.run(measure()) == [
         b"\xd0\x00",
         b"\x60\xb6",
         b"\xf3\x00",
+        b"\x88" + bytes(26),
+        b"\xe1" + bytes(7),
         b"\x88" + bytes(26),
         b"\xe1" + bytes(7),
         *once,
@@ -110,7 +112,7 @@ def test_the_bus_is_free_while_the_chip_measures(clock: VirtualClock) -> None:
     async def measure() -> tuple[int, list[int]]:
         loop = Loop.current()
         with Desk() as desk:
-            other = desk.seat.shared.managed.handle(line=desk.bus.chip_select(1), baudrate=100_000)
+            other = desk.seat.shared.managed.cs_handle(desk.bus.chip_select(1), baudrate=100_000)
             used: list[int] = []
 
             async def use() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin_spi_sensor.bme280_compensation import Calibration
-from plugin_spi_sensor.simulated_bme280 import calibration_registers
+from plugin_spi_sensor.chips.bme280_compensation import Calibration
+from plugin_spi_sensor.simulated.bme280 import calibration_registers
 
 # The example in the data sheet of the BMP280 (BST-BMP280-DS001), section 3.12, whose formulas are the same.
 PUBLISHED = Calibration(

@@ -9,18 +9,18 @@ import plugin_spi_sensor
 from core.assembly import propose
 from core.config import convert
 from core.hookspecs import API_VERSION
-from plugin_spi_sensor.sensor import SpiSensor
+from plugin_spi_sensor.devices.bme280 import Bme280Sensor
 
 
 def test_it_registers_the_sensor() -> None:
     assert plugin_spi_sensor.core_api == API_VERSION
-    assert plugin_spi_sensor.core_register_devices() == [SpiSensor]
+    assert plugin_spi_sensor.core_register_devices() == [Bme280Sensor]
 
 
 def test_the_proposal_is_a_configuration_that_works() -> None:
     (table,) = propose(plugin_spi_sensor.core_default_config()).of("device")
     assert (table.name, table.keys["plugin"]) == ("climate", "spi-sensor")
-    sensor = SpiSensor(table.name, convert(SpiSensor.Options, table.without("plugin"), table.title))
+    sensor = Bme280Sensor(table.name, convert(Bme280Sensor.Options, table.without("plugin", "type"), table.title))
     assert sensor.options.bus == "simulated"
 
 

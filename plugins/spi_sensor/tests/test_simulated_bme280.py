@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugin_spi_sensor.bme280 import Measurement
-from plugin_spi_sensor.simulated_bme280 import TYPICAL_CALIBRATION, SimulatedBme280, calibration_registers, raw_values
+from plugin_spi_sensor.chips.bme280 import Measurement
+from plugin_spi_sensor.simulated.bme280 import TYPICAL_CALIBRATION, SimulatedBme280, calibration_registers, raw_values
 
 MILLISECOND = 1_000_000
 AT_RESET = bytes.fromhex("8000008000008000")

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from typing import ClassVar
 
 from core.sim.spi import PULLED_UP
-from plugin_spi_sensor.bme280 import CHIP_ID, DATA_AT_RESET, READ, RESET_WORD, Register, Status
-from plugin_spi_sensor.bme280_compensation import Calibration
-from plugin_spi_sensor.simulated_climate import Climate, room
+from plugin_spi_sensor.chips.bme280 import CHIP_ID, DATA_AT_RESET, READ, RESET_WORD, Register, Status
+from plugin_spi_sensor.chips.bme280_compensation import Calibration
+from plugin_spi_sensor.simulated.climate import Climate, room
 
 __all__ = ["TYPICAL_CALIBRATION", "SimulatedBme280", "calibration_registers", "raw_values"]
 
@@ -23,6 +24,8 @@ TYPICAL_CALIBRATION = Calibration(
 )  # fmt: skip
 """Temperature and pressure are the example of the BMP280's data sheet, humidity is as it is found on such chips."""
 
+OTHER_ID = 0x58
+"""That of a BMP280, which looks the same and knows no humidity."""
 SLEEP, NORMAL = 0b00, 0b11
 STARTUP = 2_000_000
 """ns, section 1.1."""
@@ -36,6 +39,8 @@ REMEMBERED = 200
 class SimulatedBme280:
     """Be a chip that measures `climate`; `clock` tells the time in nanoseconds (a loop's `now` is one)."""
 
+    possible_faults: ClassVar = ("wrong_id", "stuck_busy")
+
     def __init__(
         self,
         clock: Callable[[], int],
@@ -44,6 +49,8 @@ class SimulatedBme280:
     ) -> None:
         self.chip_id = CHIP_ID
         """What the register `id` answers; set another to simulate a wrong chip."""
+        self.faults: set[str] = set()
+        """What is wrong with the chip now: any of `possible_faults`."""
         self.measurements = 0
         """How many measurements have been finished."""
         self._clock = clock
@@ -90,9 +97,10 @@ class SimulatedBme280:
 
     def _read(self, address: int) -> int:
         if address == Register.ID:
-            return self.chip_id
+            return OTHER_ID if "wrong_id" in self.faults else self.chip_id
         if address == Register.STATUS:
-            return Status.MEASURING * self._measuring | Status.IM_UPDATE * (self._ready is not None)
+            busy = self._measuring or "stuck_busy" in self.faults
+            return Status.MEASURING * busy | Status.IM_UPDATE * (self._ready is not None)
         return self._registers[address]
 
     def _write(self, address: int, value: int) -> None:
@@ -107,6 +115,8 @@ class SimulatedBme280:
             self._control(value, self._now)
         elif address == Register.CONFIG and self._mode != NORMAL:
             self._registers[address] = value & 0xFD
+            # Writing it resets the filter (section 3.4.4).
+            self._filtered = None
 
     @property
     def _measuring(self) -> bool:

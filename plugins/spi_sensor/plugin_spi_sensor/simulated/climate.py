@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from plugin_spi_sensor.bme280 import Measurement
+from plugin_spi_sensor.chips.bme280 import Measurement
 
-__all__ = ["Climate", "room"]
+__all__ = ["Climate", "place_of", "room"]
 
 Climate = Callable[[int], Measurement]
 """What the climate is at a time in nanoseconds."""
@@ -30,3 +30,8 @@ def room(place: int = 0) -> Climate:
         )
 
     return climate
+
+
+def place_of(chip_select: int | str) -> int:
+    """Return the place of the chip on a chip select, so that several in a room do not measure the same."""
+    return chip_select if isinstance(chip_select, int) else sum(chip_select.encode()) % 20

@@ -1,0 +1,50 @@
+"""What the drivers of all chips have in common: transactions on a shared bus, and the failures that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+from core import DeviceUnavailable
+from plugin_spi_sensor.bus.protocol import SpiBus
+
+__all__ = ["SILENT", "Chip", "Delay", "wrong_id"]
+
+Delay = Callable[[float], Awaitable[object]]
+"""Waits for a number of seconds while others run."""
+
+SILENT = (0x00, 0xFF)
+"""What a bus reads where nothing answers: its pull resistor."""
+
+
+class Chip:
+    """Talk to the chip that `handle` selects.
+
+    Whoever enters the handle selects the chip, and whoever leaves it ends the transaction: each method here is one
+    transaction and one transfer, and none waits while it has the bus.
+    """
+
+    def __init__(self, handle: AbstractAsyncContextManager[SpiBus], delay: Delay) -> None:
+        self._handle = handle
+        self._delay = delay
+
+    async def exchange(self, sent: bytes) -> bytes:
+        """Send bytes and return as many that the chip sent meanwhile."""
+        answer = bytearray(len(sent))
+        async with self._handle as bus:
+            bus.write_readinto(sent, answer)
+        return bytes(answer)
+
+    async def send(self, sent: bytes) -> None:
+        """Send bytes and drop the answer."""
+        async with self._handle as bus:
+            bus.write(sent)
+
+
+def wrong_id(found: int, wanted: int, chip: str) -> DeviceUnavailable:
+    """Return the error for a chip that says it is another, or says nothing at all."""
+    if found in SILENT:
+        why = "nothing answers; check its power, its wiring and the option chip_select"
+    else:
+        why = "it is another chip; check the options type and chip_select"
+    return DeviceUnavailable(f"chip id is {found:#04x}, that of a {chip} is {wanted:#04x}: {why}")

@@ -1,0 +1,1 @@
+"""The chips as devices: options of core.toml, properties, and one measurement a tick."""

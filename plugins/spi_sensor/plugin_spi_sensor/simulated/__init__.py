@@ -1,0 +1,1 @@
+"""The chips at register level, for a simulated bus: what their data sheets say, conversion times included."""
