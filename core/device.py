@@ -72,6 +72,7 @@ class Device:
         self.options = options if options is not None else self.Options()
         self._closed_because: str | None = NOT_OPEN_YET
         self.log = logging.getLogger(f"core.device.{name}")
+        self.when_lost: Callable[[BaseException], None] | None = None
         self.vectors: dict[str, Vector[Any, Any]] = {}
         self._listeners: list[Listener] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -91,6 +92,14 @@ class Device:
 
     async def close(self) -> None:
         """Leave the hardware in its exit state and close it; called after `open`, however that ended."""
+
+    def lose(self, error: BaseException) -> None:
+        """Tell that the hardware has gone: the device is closed, and opened again, ever more rarely, until it is back.
+
+        Without effect while it is not open.
+        """
+        if self.when_lost is not None:
+            self.when_lost(error)
 
     def summary(self) -> str:
         """Return in a few words what the device runs on, for people."""

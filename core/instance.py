@@ -1,8 +1,9 @@
-"""The life of one device: opened, run and closed; one that cannot be opened is tried again, ever more rarely."""
+"""The life of one device: opened, run, closed; tried again, ever more rarely, if it cannot be opened or is lost."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal
@@ -43,10 +44,14 @@ class Instance:
         """Open the device, run until cancelled, close it; nothing that it raises stops anybody else."""
         delay = FIRST_RETRY
         while True:
+            lost: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+            self.device.when_lost = functools.partial(_settle, lost)
             try:
                 if await self._open():
-                    await asyncio.get_running_loop().create_future()
+                    delay = FIRST_RETRY
+                    self._fail(await lost, "has been lost")
             finally:
+                self.device.when_lost = None
                 await asyncio.shield(self._close())
             await Loop.current().delay(delay)
             delay = min(2 * delay, LAST_RETRY)
@@ -79,17 +84,15 @@ class Instance:
         # From here on it takes commands: what a client has chosen meanwhile comes after what it begins with.
         self.device.closed_because = None
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, what: str = "cannot be opened") -> None:
         cause = _cause(error)
         self.state, self.device.closed_because = "failed", cause
         if cause == self.cause:
             return
         self.cause = cause
         known = isinstance(error, OSError | ValueError | SystemExit)
-        _log.error(
-            "%s %r cannot be opened: %s", self.plugin, self.device.name, cause, exc_info=None if known else error
-        )
-        self.device.message(f"{self.device.name} cannot be opened: {cause}")
+        _log.error("%s %r %s: %s", self.plugin, self.device.name, what, cause, exc_info=None if known else error)
+        self.device.message(f"{self.device.name} {what}: {cause}")
 
     def _show_statistics(self) -> None:
         if self.device.tick_templates:
@@ -119,6 +122,11 @@ class Instance:
             _log.error("%s %r: %s", self.plugin, self.device.name, error)
         elif error is not None:
             _log.error("%s %r failed while %s: %s", self.plugin, self.device.name, doing, _cause(error), exc_info=error)
+
+
+def _settle(lost: asyncio.Future[BaseException], error: BaseException) -> None:
+    if not lost.done():
+        lost.set_result(error)
 
 
 def _cause(error: BaseException) -> str:

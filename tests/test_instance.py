@@ -165,3 +165,27 @@ def test_what_swallows_its_cancellation_is_left_behind(
 
     clock.run(main())
     assert ("does not stop opening" if where == "opening" else "odd: close took longer than") in caplog.text
+
+
+def test_a_device_that_is_lost_is_closed_and_opened_again(clock: VirtualClock) -> None:
+    async def main() -> Odd:
+        device = Odd()
+        instance = Instance(device, "plugin")
+        living = asyncio.create_task(instance.live())
+        await asyncio.sleep(0)
+        device.spawn(asyncio.sleep(1000))
+        await asyncio.sleep(5)
+        assert instance.state == "ready"
+        device.lose(OSError("the cable is out"))
+        device.lose(OSError("it is told twice"))
+        await asyncio.sleep(0.1)
+        assert (instance.state, device.closed_because) == ("failed", "the cable is out")
+        assert (device.calls, len(device._tasks)) == (["open", "close"], 0)
+        await asyncio.sleep(1.1)
+        assert (instance.state, device.calls[2:]) == ("ready", ["open"])
+        assert device.messages == ["odd has been lost: the cable is out", "odd could be opened"]
+        await end(living)
+        device.lose(OSError("it is closed"))
+        return device
+
+    assert clock.run(main()).calls == ["open", "close", "open", "close"]

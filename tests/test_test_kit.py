@@ -306,13 +306,16 @@ def test_sockets_of_a_link_end_with_it() -> None:
         asyncio.run(main())
 
 
-async def test_a_chip_that_is_unplugged_fails_as_the_kernel_says(clock: VirtualClock) -> None:
+async def test_a_chip_that_is_unplugged_is_lost_and_found_again(clock: VirtualClock) -> None:
     leds = SimulatedLeds(rows=1, columns=3)
     async with DriverHarness(leds, programs=[chase]) as driver:
-        leds.chip.vanish()
         await driver.set("program", chase=True)
-        assert (await driver.wait_for("program", "Alert")).chosen == "none"
-        assert any("the GPIO chip simulated has gone; plug it in again" in text for text in driver.messages)
+        leds.chip.vanish()
+        await driver.delay(0.01)
+        assert "leds has been lost: the GPIO chip simulated has gone; plug it in again" in driver.messages
+        with pytest.raises(SetRefused, match="plug it in again"):
+            await driver.set("program", chase=True)
         leds.chip.reappear()
+        await driver.delay(1.5)
         await driver.set("program", chase=True)
         leds.assert_shows("X..")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.device import Device
+from core.errors import DeviceUnavailable
 from core.program_device import ProgramDevice
 from core.sim.lines import SimulatedChip, SimulatedOutputs
 
@@ -98,6 +99,7 @@ class SimulatedLeds(ProgramDevice):
     async def open(self) -> None:
         """Take the lines."""
         self._lines = self.chip.request_outputs(range(len(self.chip.levels)), consumer=f"core:{self.name}")
+        self._lines.watch(self._unplugged)
         self.history.append(Picture(_now(), tuple(self.picture())))
 
     async def close(self) -> None:
@@ -126,6 +128,13 @@ class SimulatedLeds(ProgramDevice):
             self.history.pop()
         if not self.history or self.history[-1].rows != rows:
             self.history.append(Picture(now, rows))
+
+    def _unplugged(self) -> None:
+        self._lines = None
+        try:
+            self.chip.check_present()
+        except DeviceUnavailable as error:
+            self.lose(error)
 
     # Assertions
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from core.errors import CoreError
 from core.hookspecs import CheckResult
-from plugin_gpio_matrix.lines import chip_paths, chip_title
+from plugin_gpio_matrix.chips import chip_paths, chip_title
 
 
 def check_chips() -> Iterator[CheckResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
@@ -11,16 +12,21 @@ from msgspec import Meta
 
 import core
 from core import ProgramDevice, Switch, SwitchVector, ValueRefused
+from core.errors import DeviceUnavailable
 from core.loop import Loop
+from core.sim.inputs import InputWiring
 from core.sim.unplugging import Simulation
+from plugin_gpio_matrix.buttons import Button
+from plugin_gpio_matrix.chips import SIMULATED
 from plugin_gpio_matrix.layout import Group, Layout, Led
-from plugin_gpio_matrix.lines import SIMULATED, Lines, open_gpiod, simulated_chip
-
-Line = Annotated[int, Meta(ge=0)] | Annotated[str, Meta(min_length=1)]
-Row = Annotated[list[Line], Meta(min_length=1)]
+from plugin_gpio_matrix.lines import Lines, OpenLines, open_lines, simulated_chip
+from plugin_gpio_matrix.wiring import Bias, ButtonWiring, Drive, Line, Milliseconds, OutputWiring, Row, Wiring
 
 PUBLISH_SECONDS = 0.05
 """The LEDs are told to observers and clients no more often than this."""
+
+SIMULATED_BUTTONS = ("left", "right")
+"""The buttons that a simulated matrix has unless it is told otherwise."""
 
 
 class GpioMatrix(ProgramDevice):
@@ -40,15 +46,46 @@ class GpioMatrix(ProgramDevice):
         exit_state: Annotated[
             Literal["off", "on", "keep"], Meta(description="what the LEDs are left in at the end: off, on or keep")
         ] = "off"
+        drive: Annotated[Drive, Meta(description="how LEDs are driven: push-pull, open-drain or open-source")] = (
+            "push-pull"
+        )
+        bias: Annotated[Bias, Meta(description="bias of the LEDs' lines: as-is, disabled, pull-up or pull-down")] = (
+            "as-is"
+        )
+        buttons: Annotated[
+            dict[Annotated[str, Meta(min_length=1)], Line | ButtonWiring] | None,
+            Meta(
+                description="the line of each button by its name, as in { left = 5, right = 6 }, or a table with line, "
+                "active_low, bias and debounce; left out, a simulated matrix has the buttons left and right"
+            ),
+        ] = None
+        button_active_low: Annotated[
+            bool, Meta(description="true where buttons connect their line to ground, as most do")
+        ] = True
+        button_bias: Annotated[
+            Bias, Meta(description="bias of the buttons' lines: as-is, disabled, pull-up or pull-down")
+        ] = "pull-up"
+        debounce: Annotated[
+            Milliseconds, Meta(description="for how many milliseconds a button has to be still, 0 for none")
+        ] = 10
 
     options: Options
 
     def __init__(self, name: str, options: Options | None = None) -> None:
         super().__init__(name, options)
         rows = self.options.lines
-        flat = [line for row in rows for line in row]
-        if twice := sorted({str(line) for line in flat if flat.count(line) > 1}):
-            raise ValueError(f"lines: {', '.join(twice)} stands more than once; each LED has a line of its own")
+        self.wiring = self._wired(self.options)
+        used = [str(line) for line in self.wiring.all_lines]
+        if twice := sorted({line for line in used if used.count(line) > 1}):
+            raise ValueError(
+                f"lines: {', '.join(twice)} stands more than once; each LED and button has a line of its own"
+            )
+        self.buttons = {
+            name: Button(name, self, simulated=self.options.chip == SIMULATED) for name in self.wiring.buttons
+        }
+        # The same through all openings, as a chip on a desk.
+        self._simulated = simulated_chip(self.wiring) if self.options.chip == SIMULATED else None
+        self._open_lines: OpenLines | None = None
         self._lines: Lines | None = None
         self._lit: dict[int, bool] = {}
         self._frame: dict[int, bool] = {}
@@ -117,22 +154,21 @@ class GpioMatrix(ProgramDevice):
 
     def simulation(self) -> Simulation | None:
         """Return the simulated chip."""
-        return getattr(self._lines, "chip", None)
+        return self._simulated
 
     async def open(self) -> None:
         """Take the lines, all with one request; raise DeviceUnavailable with chip, line, holder and cure."""
-        options = self.options
-        consumer = f"core:{self.name}"
-        if options.chip == SIMULATED:
-            chip = simulated_chip(options.lines)
-            offsets = [[int(line) for line in row] for row in options.lines]
-            flat = [offset for row in offsets for offset in row]
-            self._lines = chip.request_outputs(flat, consumer=consumer, active_low=options.active_low)
-        else:
-            self._lines, offsets = open_gpiod(
-                options.chip, options.lines, consumer=consumer, active_low=options.active_low
-            )
-        self._arrange(offsets)
+        opened = self._open_lines = open_lines(
+            self._simulated or self.options.chip, self.wiring, consumer=f"core:{self.name}"
+        )
+        self._lines = opened.outputs
+        self._arrange(opened.leds)
+        opened.outputs.watch(self._chip_has_gone)
+        if opened.inputs is not None:
+            pressed = opened.inputs.get_values()
+            for name, offset in opened.buttons.items():
+                self.buttons[name].connect(opened.inputs, offset, pressed[offset])
+            opened.inputs.watch(self._read_buttons)
         self._publish()
 
     async def close(self) -> None:
@@ -140,18 +176,21 @@ class GpioMatrix(ProgramDevice):
         if self._publishing is not None:
             self._publishing.cancel()
             self._publishing = None
+        for button in self.buttons.values():
+            button.disconnect()
+        opened, self._open_lines = self._open_lines, None
         lines, self._lines = self._lines, None
         self._frame.clear()
-        if lines is None:
+        if opened is None:
             return
         try:
-            if self.options.exit_state != "keep":
+            if lines is not None and self.options.exit_state != "keep":
                 lit = self.options.exit_state == "on"
                 self._lit = dict.fromkeys(self._lit, lit)
                 lines.set_values(self._lit)
                 self._publish()
         finally:
-            lines.close()
+            opened.close()
 
     @leds.on_new
     async def set_leds(self, new: dict[str, bool]) -> None:
@@ -162,6 +201,53 @@ class GpioMatrix(ProgramDevice):
         places = {led.name: led for led in self.all}
         for name, on in new.items():
             places[name].set(on)
+
+    @staticmethod
+    def _wired(options: Options) -> Wiring:
+        buttons: dict[str, Line | ButtonWiring] | None = options.buttons
+        if buttons is None:
+            numbers = [line for row in options.lines for line in row if isinstance(line, int)]
+            first = max(numbers, default=-1) + 1
+            buttons = {}
+            if options.chip == SIMULATED:
+                buttons.update((name, first + at) for at, name in enumerate(SIMULATED_BUTTONS))
+        wired: dict[str, tuple[int | str, InputWiring]] = {}
+        for name, given in buttons.items():
+            button = given if isinstance(given, ButtonWiring) else ButtonWiring(line=given)
+            debounce = options.debounce if button.debounce is None else button.debounce
+            wired[name] = (
+                button.line,
+                InputWiring(
+                    active_low=options.button_active_low if button.active_low is None else button.active_low,
+                    bias=options.button_bias if button.bias is None else button.bias,
+                    debounce=debounce / 1000,
+                ),
+            )
+        output = OutputWiring(active_low=options.active_low, drive=options.drive, bias=options.bias)
+        return Wiring(options.lines, output, wired)
+
+    def _read_buttons(self) -> None:
+        opened = self._open_lines
+        if opened is None or opened.inputs is None:
+            return
+        try:
+            edges = opened.inputs.read_edges()
+        except OSError as error:
+            self._lose(error)
+            return
+        names = {offset: name for name, offset in opened.buttons.items()}
+        for edge in edges:
+            self.buttons[names[edge.offset]].take(edge)
+
+    def _chip_has_gone(self) -> None:
+        """Find out why the descriptor of the outputs has become readable, which nothing else makes it."""
+        self._lose(DeviceUnavailable(errno.ENODEV, f"{self.options.chip} has gone; it is looked for again"))
+
+    def _lose(self, error: OSError) -> None:
+        """Give up lines that fail: the device is closed, and opened again when the chip is back."""
+        if self._lines is not None:
+            self._lines = None
+            self.lose(error)
 
     def _arrange(self, offsets: Sequence[Sequence[int]]) -> None:
         self.layout = Layout(offsets, self._switch)
@@ -185,7 +271,10 @@ class GpioMatrix(ProgramDevice):
         try:
             self._lines.set_values(changed)
         except OSError as error:
-            self.report_failure(f"{self.name}: setting LEDs", error, self.leds)
+            if error.errno == errno.ENODEV:
+                self._lose(error)
+            else:
+                self.report_failure(f"{self.name}: setting LEDs", error, self.leds)
             return
         if self._publishing is None:
             self._publish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import CoreError
 from core.hookspecs import Proposal
-from plugin_gpio_matrix.lines import SIMULATED, chip_paths, find_chip
+from plugin_gpio_matrix.chips import SIMULATED, chip_paths, find_chip
 
 HEADER_CHIPS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """The labels of the chips behind the 40-pin headers of Raspberry Pis."""
