@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from core.assembly import Assembly, ProgramStart
@@ -213,11 +213,19 @@ class App:
             driver.begin()
 
     def _beginning(self, name: str) -> Callable[[], Awaitable[None]] | None:
-        start: ProgramStart | None = self.assembly.programs.get(name)
+        starts = self.assembly.programs.get(name)
         device = self.assembly.devices[name]
-        if start is None or not isinstance(device, ProgramDevice):
+        if not starts or not isinstance(device, ProgramDevice):
             return None
-        return functools.partial(device.begin_program, start.program, start.settings, asked_by=start.where)
+        return functools.partial(_begin, device, starts)
+
+
+async def _begin(device: ProgramDevice, starts: Sequence[ProgramStart]) -> None:
+    """Start the programs that a device begins with; those that share LEDs one after another."""
+    for start in starts:
+        await device.begin_program(
+            start.program, start.settings, region=start.region, if_busy=start.if_busy, asked_by=start.where
+        )
 
 
 class _PluginLoop(Loop):

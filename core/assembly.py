@@ -19,8 +19,10 @@ from core.plugin_code import isolated
 from core.plugins import PluginSet
 from core.plumbing import Transport
 from core.program_device import ProgramDevice
-from core.programs import Program
-from core.programs.program import Parameter
+from core.programs.program import RESERVED
+from core.programs.regions import ALL
+from core.programs.runs import IF_BUSY, IfBusy
+from core.programs.settings import converted
 from core.suggestions import nearest
 
 _log = logging.getLogger("core.assembly")
@@ -36,6 +38,8 @@ class ProgramStart:
     settings: dict[str, Any]
     where: str = ""
     """File and table that ask for it."""
+    region: str = ALL
+    if_busy: IfBusy | None = None
 
 
 @dataclass
@@ -45,8 +49,8 @@ class Assembly:
     devices: dict[str, Device] = field(default_factory=dict)
     plugins: dict[str, str] = field(default_factory=dict)
     transports: list[Transport] = field(default_factory=list)
-    programs: dict[str, ProgramStart] = field(default_factory=dict)
-    """Which program each device begins with."""
+    programs: dict[str, list[ProgramStart]] = field(default_factory=dict)
+    """Which programs each device begins with, in the order of core.toml."""
     isolated: dict[str, type[Device]] = field(default_factory=dict)
     """The instances that run in processes of their own, and what they are; each is one of the transports too."""
     failed: dict[str, str] = field(default_factory=dict)
@@ -98,8 +102,8 @@ def assemble(config: Config, plugins: PluginSet) -> Assembly:
 
 
 def _programs_of(device: str, config: Config, assembly: Assembly) -> list[Table]:
-    start = assembly.programs.get(device)
-    return [table for table in config.of("program") if start is not None and start.where == _where(table)]
+    begun = {start.where for start in assembly.programs.get(device, ())}
+    return [table for table in config.of("program") if _where(table) in begun]
 
 
 def _where(table: Table) -> str:
@@ -208,18 +212,29 @@ def _add_program(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
         raise table.error(f"device is missing; {', '.join(hosts) or 'no device here'} runs programs")
     if wanted not in hosts:
         raise table.error(_unknown("device", wanted, hosts))
-    program = hosts[wanted].get(name)
-    if program is None:
+    if name not in hosts[wanted]:
         raise table.error(_unknown("program", name, hosts[wanted]))
-    if wanted in assembly.programs:
-        raise table.error(f"{wanted} begins with program {assembly.programs[wanted].program!r} already")
-    settings = _settings(program, table)
-    if (device := assembly.devices.get(wanted)) is not None:
-        try:
-            program(device, **settings)
-        except (TypeError, ValueError) as error:
-            raise table.error(str(error)) from error
-    assembly.programs[wanted] = ProgramStart(name, settings, _where(table))
+    region, if_busy = table.text("region") or ALL, table.text("if_busy")
+    if if_busy is not None and if_busy not in IF_BUSY:
+        raise table.error(_unknown("if_busy", if_busy, IF_BUSY))
+    earlier = assembly.programs.setdefault(wanted, [])
+    settings = table.without(*RESERVED)
+    try:
+        if (device := assembly.devices.get(wanted)) is not None and isinstance(device, ProgramDevice):
+            with isolated():
+                place, settings = device.check_program(name, settings, region)
+                rivals = [one for one in earlier if device.region(one.region).meets(place)]
+        else:
+            # Which LEDs a region has is known where the instance runs, and checked there.
+            settings, rivals = converted(hosts[wanted][name], settings), []
+    except CoreError as error:
+        raise table.error(str(error)) from error
+    if rivals and if_busy != "wait":
+        raise table.error(
+            f"{wanted} begins with program {rivals[-1].program!r} on the same LEDs already; "
+            'give it a region of its own, or if_busy = "wait" to come afterwards'
+        )
+    earlier.append(ProgramStart(name, settings, _where(table), region, if_busy))
 
 
 def _program_hosts(assembly: Assembly, plugins: PluginSet) -> dict[str, dict[str, Program]]:
@@ -237,34 +252,6 @@ def _may_accept(device_class: type[ProgramDevice], program: Program) -> bool:
         return program.device_type is None or issubclass(device_class, program.device_type)
     except TypeError:  # a protocol whose members only an instance has
         return True
-
-
-def _settings(program: Program, table: Table) -> dict[str, Any]:
-    """Return the settings that a table gives, each of the type that the program's parameter says; raise ConfigError."""
-    settings = table.without("program", "device")
-    for parameter in program.parameters:
-        if parameter.name not in settings:
-            continue
-        value = settings[parameter.name]
-        try:
-            settings[parameter.name] = msgspec.convert(value, _type_of(parameter))
-        except msgspec.ValidationError as error:
-            why = str(error).replace("`", "").replace("Expected", "expected", 1)
-            raise table.error(f"{parameter.name} is {value!r}: {why}") from error
-        except TypeError:  # an annotation that says nothing of values
-            continue
-    return settings
-
-
-def _type_of(parameter: Parameter) -> Any:
-    """Return what a setting has to be: as annotated, else like its default."""
-    if parameter.annotation is not None:
-        return parameter.annotation
-    if isinstance(parameter.default, bool):
-        return bool
-    if isinstance(parameter.default, (int, float)):
-        return int | float
-    return str if isinstance(parameter.default, str) else Any
 
 
 def _made(assembly: Assembly, made: type[P], table: Table, keys: Mapping[str, Any], what: str) -> P | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from core.control_path import socket_path
 from core.errors import ConfigError, CoreError, PortInUse
 from core.options import Options
+from core.program_answers import PROGRAM_ANSWERS, ProgramAnswer
 from core.transports.addresses import forget_unix_socket, listen_unix
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Control:
             "driver start": self._driver_start,
             "driver stop": self._driver_stop,
             "driver restart": self._driver_restart,
-            "program": self._program,
+            **{f"program {what}": functools.partial(self._program, one) for what, one in PROGRAM_ANSWERS.items()},
         }
 
     async def serve(self, app: App) -> None:
@@ -103,6 +105,22 @@ class Control:
         found = dict(zip(answers, answered, strict=True))
         return {"status": with_isolated(status(self._name, self._run), self._run.isolated, found)}
 
+    async def _program(self, answer: ProgramAnswer, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer about the programs of all devices, those of isolated instances too."""
+        device = question.get("device")
+        asked = [one for one in self._run.isolated if device in (None, one.name)]
+        answers = [await self._ask_isolated(one, question) for one in asked]
+        if device is not None and asked:
+            if answers[0] is None:
+                raise CoreError(f"{device!r} runs in a process of its own, which does not answer")
+            if not answers[0].get("ok"):
+                raise CoreError(str(answers[0].get("error")))
+            return answers[0]
+        own = await answer(self._run.assembly.devices, question)
+        for there in answers:
+            own["programs"] += (there or {}).get("programs", [])
+        return own
+
     async def _driver_start(self, question: Mapping[str, Any]) -> dict[str, Any]:
         from core.drivers.executable import Executable
 
@@ -139,27 +157,6 @@ class Control:
         except (OSError, ValueError, TimeoutError) as error:
             _log.debug("%s cannot be asked: %s", instance.name, error)
             return None
-
-    async def _program(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        from core.program_device import NONE, ProgramDevice
-
-        for instance in self._run.isolated:
-            if instance.name == question["device"]:
-                answer = await self._ask_isolated(instance, question)
-                if answer is None:
-                    raise CoreError(f"{instance.name!r} runs in a process of its own, which does not answer")
-                if not answer.get("ok"):
-                    raise CoreError(str(answer.get("error")))
-                return {}
-        devices = {key: one for key, one in self._run.assembly.devices.items() if isinstance(one, ProgramDevice)}
-        device = devices.get(question["device"])
-        if device is None:
-            raise ConfigError(f"{question['device']!r} runs no programs; {', '.join(devices) or 'no device here'} does")
-        if question["program"] == NONE:
-            await device.end_program()
-        else:
-            await device.begin_program(question["program"], question.get("settings") or {})
-        return {}
 
 
 def ask(name: str, question: Mapping[str, Any], *, seconds: float = 10.0) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def status(name: str, app: App) -> dict[str, Any]:
                 "cause": instance.cause,
                 "summary": said(instance.device.summary),
                 "program": instance.device.running_program if isinstance(instance.device, ProgramDevice) else None,
+                "programs": runs_status(instance.device) if isinstance(instance.device, ProgramDevice) else [],
                 "process": os.getpid(),
             }
             for instance in app.instances
@@ -70,6 +71,7 @@ def with_isolated(
             "cause": cause,
             "summary": instance.summary().partition(": ")[2],
             "program": None,
+            "programs": [],
             "process": instance.process,
         }
         there = (answers.get(instance.name) or {}).get("status")
@@ -78,6 +80,20 @@ def with_isolated(
             found["loop"]["tasks"] += there["loop"]["tasks"]
         found["devices"].append(entry)
     return found
+
+
+def runs_status(device: ProgramDevice) -> list[dict[str, Any]]:
+    """Return the programs that run and wait on a device, the next first."""
+    return [
+        {
+            "number": run.number,
+            "program": run.program,
+            "region": run.region.name,
+            "state": run.state,
+            "settings": run.settings,
+        }
+        for run in (*device.running, *device.waiting)
+    ]
 
 
 def task_status(task: TaskStatistics) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_a_good_one_is_assembled(tmp_path: Path) -> None:
     assert list(assembly.devices) == ["panel", "climate"]
     assert [transport.kind for transport in assembly.transports] == ["server", "port"]
     assert assembly.transports[1].options.device == "panel"
-    assert assembly.programs["panel"].settings == {"interval": 0.5}
+    assert assembly.programs["panel"][0].settings == {"interval": 0.5}
     panel = assembly.devices["panel"]
     assert panel.picture() == ["..", "."]
     assert panel.summary() == "simulated 3 LED matrix"
@@ -84,7 +84,10 @@ def test_a_good_one_is_assembled(tmp_path: Path) -> None:
         ("[transport.port]\ndevice = 'x'", "device 'x' is unknown; nothing is allowed"),
         ("[program.spiral]", "device is missing; no device here runs programs"),
         (GOOD + "[program.spirl]\ndevice = 'panel'", "program 'spirl' is unknown, did you mean 'spiral'?"),
-        (GOOD + "[program.cross]\ndevice = 'panel'", "panel begins with program 'spiral' already"),
+        (
+            GOOD + "[program.cross]\ndevice = 'panel'",
+            "panel begins with program 'spiral' on the same LEDs already; give it",
+        ),
         (GOOD.replace("interval = 0.5", "speed = 1"), r"\[program.spiral\]: .*speed"),
         (GOOD.replace('device = "panel"\ninterval', 'device = "climate"\ninterval'), "device 'climate' is unknown"),
         (f"[device.{'x' * 64}]", "a name has 1 to 63 bytes"),
@@ -118,7 +121,8 @@ def test_a_port_without_a_device_serves_the_only_one(tmp_path: Path) -> None:
 
 
 def test_a_whole_number_is_a_setting_where_any_number_is(tmp_path: Path) -> None:
-    start = assemble(loaded(tmp_path, GOOD.replace("interval = 0.5", "interval = 1")), discover()).programs["panel"]
+    programs = assemble(loaded(tmp_path, GOOD.replace("interval = 0.5", "interval = 1")), discover()).programs
+    (start,) = programs["panel"]
     assert start.settings == {"interval": 1.0}
     assert start.where == f"{tmp_path / 'core.toml'}: [program.spiral]"
 

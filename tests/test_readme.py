@@ -93,7 +93,7 @@ def test_the_plugin_runs_and_shows_the_load(site: Path) -> None:
 def test_the_configuration_is_one() -> None:
     assembly = assemble(parse(tomllib.loads(block("toml", "[device.panel]"))), discover())
     assert list(assembly.devices) == ["panel", "climate"]
-    assert assembly.programs["panel"].program == "spiral"
+    assert assembly.programs["panel"][0].program == "spiral"
 
 
 def test_the_loop_example_runs(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ OWN_COMMANDS = {
     "driver": "core.cli.control",
     "list-plugins": "core.cli.listing",
     "list-programs": "core.cli.listing",
-    "program": "core.cli.control",
+    "program": "core.cli.programs",
     "run": "core.cli.run",
     "serve": "core.cli.serve",
     "set": "core.cli.client_commands",

@@ -1,4 +1,4 @@
-"""`corectl status`, `corectl driver` and `corectl program`: what is asked of a run on this machine."""
+"""`corectl status` and `corectl driver`: what is asked of a run on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from core.cli.tables import show_json, show_table
 run_name = click.option("--name", default="core", show_default=True, help="Name of the run, as [core] name says.")
 
 
-def _ask(run: str, do: str, **question: Any) -> dict[str, Any]:
+def ask_run(run: str, do: str, **question: Any) -> dict[str, Any]:
+    """Ask a run on this machine and return its answer; raise CoreError if it does not run or refuses."""
     from core.control import ask
 
     return ask(run, {"do": do, **question})
@@ -22,7 +23,7 @@ def _ask(run: str, do: str, **question: Any) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print stable JSON.")
 def status(name: str, as_json: bool) -> None:
     """Show what runs, in which state, and how exact its tasks are."""
-    found = _ask(name, "status")["status"]
+    found = ask_run(name, "status")["status"]
     if as_json:
         show_json(found)
         return
@@ -54,7 +55,12 @@ def status(name: str, as_json: bool) -> None:
 
 
 def _of_device(device: dict[str, Any], run: int) -> str:
-    text: str = device["program"] or device["cause"] or device["summary"]
+    runs = []
+    for one in device["programs"]:
+        region = "" if one["region"] == "all" else f" on {one['region']}"
+        state = "" if one["state"] == "running" else f" ({one['state']})"
+        runs.append(f"{one['program']}{region}{state}")
+    text: str = ", ".join(runs) or device["cause"] or device["summary"]
     process = device["process"]
     return text if process in (run, None) else f"{text} (process {process})"
 
@@ -83,7 +89,7 @@ def driver() -> None:
 @click.argument("command", required=False)
 def start(name: str, driver_name: str, command: str | None) -> None:
     """Start the INDI executable COMMAND (left out: NAME itself) as driver NAME."""
-    _ask(name, "driver start", name=driver_name, command=command)
+    ask_run(name, "driver start", name=driver_name, command=command)
 
 
 @driver.command("stop")
@@ -91,7 +97,7 @@ def start(name: str, driver_name: str, command: str | None) -> None:
 @click.argument("driver_name", metavar="NAME")
 def stop(name: str, driver_name: str) -> None:
     """Stop driver NAME; its properties are deleted at the clients."""
-    _ask(name, "driver stop", name=driver_name)
+    ask_run(name, "driver stop", name=driver_name)
 
 
 @driver.command("restart")
@@ -99,26 +105,4 @@ def stop(name: str, driver_name: str) -> None:
 @click.argument("driver_name", metavar="NAME")
 def restart(name: str, driver_name: str) -> None:
     """End driver NAME and start it again at once."""
-    _ask(name, "driver restart", name=driver_name)
-
-
-@click.command("program")
-@run_name
-@click.argument("device")
-@click.argument("program_name", metavar="PROGRAM")
-@click.argument("settings", nargs=-1, metavar="[SETTING=VALUE]...")
-def program(name: str, device: str, program_name: str, settings: tuple[str, ...]) -> None:
-    """Run PROGRAM on DEVICE with its settings; "none" ends the one that runs."""
-    _ask(name, "program", device=device, program=program_name, settings=dict(map(_setting, settings)))
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    import tomllib
-
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"{text!r} is no SETTING=VALUE")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, value  # a text without its quotes
+    ask_run(name, "driver restart", name=driver_name)

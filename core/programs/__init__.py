@@ -9,6 +9,8 @@ combinators take programs and return programs. They act on anything with `set(va
 from core.programs.combinators import all as all
 from core.programs.combinators import any as any
 from core.programs.combinators import blink, cycle, forever, on, repeat, sequence, sleep, walk
+from core.programs.conditions import Pressable, choose, timeout, when
+from core.programs.dimming import breathe, fade
 from core.programs.outputs import Output, Outputs
 from core.programs.program import Parameter, PreparedRun, Program, Startable, program
 
@@ -18,15 +20,21 @@ __all__ = [
     "Outputs",
     "Parameter",
     "PreparedRun",
+    "Pressable",
     "Program",
     "Startable",
     "blink",
+    "breathe",
+    "choose",
     "cycle",
+    "fade",
     "forever",
     "on",
     "program",
     "repeat",
     "sequence",
     "sleep",
+    "timeout",
     "walk",
+    "when",
 ]

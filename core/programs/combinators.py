@@ -7,9 +7,10 @@ import contextvars
 from collections.abc import Iterable
 
 from core.duration import Duration
-from core.errors import ProgramError, TimingError
-from core.loop import Loop
+from core.errors import ProgramError
+from core.programs.checks import checked_count, checked_pause
 from core.programs.outputs import Lit, Output, Outputs, outputs_of, steps_of
+from core.programs.pace import pause
 from core.programs.program import PreparedRun, Startable, name_of, program_of, programs_of
 from core.programs.together import run_together
 
@@ -32,24 +33,24 @@ def on(outputs: Outputs) -> PreparedRun:
 
 def sleep(seconds: float | Duration) -> PreparedRun:
     """Return a program that waits for `seconds` (a number of 0 or more, or a Duration)."""
-    pause = _pause("sleep", seconds, zero=True)
-    return PreparedRun("sleep", lambda: Loop.current().delay(pause))
+    length = checked_pause("sleep", seconds, zero=True)
+    return PreparedRun("sleep", lambda: pause(length))
 
 
 def blink(outputs: Outputs, interval: float | Duration = 0.5, ntimes: int | None = None) -> PreparedRun:
     """Return a program that lights `outputs` for `interval` and darkens them for `interval`, `ntimes` or for ever."""
     targets = outputs_of("blink", outputs)
-    pause = _pause("blink", interval)
+    length = checked_pause("blink", interval)
     if ntimes is not None:
-        _count("blink", ntimes)
+        checked_count("blink", ntimes)
 
     async def run() -> None:
         turn = 0
         while ntimes is None or turn < ntimes:
             turn += 1
             with Lit(targets):
-                await Loop.current().delay(pause)
-            await Loop.current().delay(pause)
+                await pause(length)
+            await pause(length)
 
     return PreparedRun("blink", run)
 
@@ -60,20 +61,20 @@ def walk(outputs: Iterable[Outputs], interval: float | Duration) -> PreparedRun:
     Each step is one Output or several of them (a row).
     """
     steps = steps_of("walk", outputs)
-    pause = _pause("walk", interval)
-    return PreparedRun("walk", lambda: _walk(steps, pause))
+    length = checked_pause("walk", interval)
+    return PreparedRun("walk", lambda: _walk(steps, length))
 
 
 def cycle(outputs: Iterable[Outputs], interval: float | Duration) -> PreparedRun:
     """Return a program that walks over `outputs` for ever; raise ProgramError if there are none."""
     steps = steps_of("cycle", outputs)
-    pause = _pause("cycle", interval)
+    length = checked_pause("cycle", interval)
     if not steps:
         raise ProgramError("cycle() needs at least one output")
 
     async def run() -> None:
         while True:
-            await _walk(steps, pause)
+            await _walk(steps, length)
 
     return PreparedRun("cycle", run)
 
@@ -92,7 +93,7 @@ def sequence(*programs: Startable | Iterable[Startable]) -> PreparedRun:
 def repeat(program: Startable, ntimes: int) -> PreparedRun:
     """Return a program that runs `program` `ntimes` (0 or more) times, one after another."""
     part = program_of("repeat", program)
-    _count("repeat", ntimes)
+    checked_count("repeat", ntimes)
 
     async def run() -> None:
         for _ in range(ntimes):
@@ -147,10 +148,10 @@ def any(*programs: Startable | Iterable[Startable]) -> PreparedRun:
     return PreparedRun("any", run)
 
 
-async def _walk(steps: tuple[tuple[Output, ...], ...], pause: Duration) -> None:
+async def _walk(steps: tuple[tuple[Output, ...], ...], length: Duration) -> None:
     for step in steps:
         with Lit(step):
-            await Loop.current().delay(pause)
+            await pause(length)
 
 
 class _Watch:
@@ -196,20 +197,3 @@ async def _instant(part: Startable) -> bool:
         for outer in around:
             outer.go_on()
     return not watch.turned
-
-
-def _pause(what: str, seconds: object, *, zero: bool = False) -> Duration:
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float | Duration):
-        raise ProgramError(f"{what}() takes seconds or a Duration, not {seconds!r}")
-    try:
-        pause = seconds if isinstance(seconds, Duration) else Duration.of_seconds(seconds)
-    except TimingError as error:
-        raise ProgramError(f"{what}(): {error}") from error
-    if pause.nanoseconds < 0 or (pause.nanoseconds == 0 and not zero):
-        raise ProgramError(f"{what}() takes {'no negative time' if zero else 'a time above zero'}, not {seconds!r}")
-    return pause
-
-
-def _count(what: str, ntimes: object) -> None:
-    if isinstance(ntimes, bool) or not isinstance(ntimes, int) or ntimes < 0:
-        raise ProgramError(f"{what}() takes a whole number of times, 0 or more, not {ntimes!r}")

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from core.errors import ProgramError
 from core.programs.together import raise_all
 
-__all__ = ["Lit", "Output", "Outputs", "outputs_of", "steps_of"]
+__all__ = ["Lit", "Output", "Outputs", "darken", "outputs_of", "steps_of"]
 
 
 @runtime_checkable
@@ -35,20 +35,22 @@ class Lit:
                 lit += 1
                 target.set(True)
         except BaseException:
-            self._darken(lit)
+            darken(self._targets[:lit])
             raise
 
     def __exit__(self, *_: object) -> None:
-        self._darken(len(self._targets))
+        darken(self._targets)
 
-    def _darken(self, count: int) -> None:
-        errors: list[Exception] = []
-        for target in self._targets[:count]:
-            try:
-                target.set(False)
-            except Exception as error:
-                errors.append(error)
-        raise_all(errors)
+
+def darken(targets: Iterable[Output]) -> None:
+    """Switch every one off, whatever the others raise; raise that at the end."""
+    errors: list[Exception] = []
+    for target in targets:
+        try:
+            target.set(False)
+        except Exception as error:
+            errors.append(error)
+    raise_all(errors)
 
 
 def outputs_of(what: str, outputs: object) -> tuple[Output, ...]:

@@ -11,9 +11,25 @@ from typing import Any
 
 from core.errors import ProgramError
 
-__all__ = ["Parameter", "PreparedRun", "Program", "Startable", "name_of", "program", "program_of", "programs_of"]
+__all__ = [
+    "RESERVED",
+    "Needs",
+    "Parameter",
+    "PreparedRun",
+    "Program",
+    "Startable",
+    "name_of",
+    "program",
+    "program_of",
+    "programs_of",
+]
+
+RESERVED = ("program", "device", "region", "if_busy")
+"""What no setting is called, because core.toml has a meaning of its own for it."""
 
 AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
+Needs = Callable[[Any], None]
+"""What is asked before a program starts: it gets the first argument and raises ProgramError that says what it lacks."""
 Startable = Callable[[], Coroutine[Any, Any, Any]]
 """What combinators take: a prepared run, or any function without arguments that makes a coroutine."""
 
@@ -47,21 +63,31 @@ class Parameter:
 class Program:
     """Be an async function as a factory of prepared runs; made by the decorator `program`."""
 
-    def __init__(self, function: Callable[..., Coroutine[Any, Any, Any]], name: str | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., Coroutine[Any, Any, Any]], name: str | None = None, needs: Needs | None = None
+    ) -> None:
         if not inspect.iscoroutinefunction(function):
             raise ProgramError(f"@program decorates an `async def`, not {function!r}")
         functools.update_wrapper(self, function)
         self.name: str = name or function.__name__
         """The name by which it is listed and started."""
         self._function = function
+        self._needs = needs
         self._signature = inspect.signature(function)
+        if taken := [one.name for one in self.parameters if one.name in RESERVED]:
+            raise ProgramError(f"program {self.name}: a setting cannot be called {taken[0]!r}; core.toml uses that")
 
     def __call__(self, *args: Any, **kwargs: Any) -> PreparedRun:
-        """Return a run with these arguments; raise ProgramError if the function does not take them."""
+        """Return a run with these arguments; raise ProgramError if they do not fit or lack what the program needs."""
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise ProgramError(f"program {self.name}: {error}; it is {self.name}{self._signature}") from error
+        if self._needs is not None and args:
+            try:
+                self._needs(args[0])
+            except ProgramError as error:
+                raise ProgramError(f"program {self.name} {error}") from error
         return PreparedRun(self.name, lambda: self._function(*args, **kwargs), self.description)
 
     @property
@@ -95,7 +121,7 @@ class Program:
 
     def _hints(self) -> dict[str, Any]:
         try:
-            return typing.get_type_hints(self._function)
+            return typing.get_type_hints(self._function, include_extras=True)
         except Exception:
             plain = getattr(self._function, "__annotations__", {})
             return {name: hint for name, hint in plain.items() if not isinstance(hint, str)}
@@ -104,14 +130,18 @@ class Program:
 @typing.overload
 def program(function: AsyncFunction, /) -> Program: ...
 @typing.overload
-def program(*, name: str) -> Callable[[AsyncFunction], Program]: ...
+def program(*, name: str | None = None, needs: Needs | None = None) -> Callable[[AsyncFunction], Program]: ...
 def program(
-    function: AsyncFunction | None = None, /, *, name: str | None = None
+    function: AsyncFunction | None = None, /, *, name: str | None = None, needs: Needs | None = None
 ) -> Program | Callable[[AsyncFunction], Program]:
-    """Turn an `async def` into a Program: its first parameter is the device, its keyword parameters are settings."""
+    """Turn an `async def` into a Program: its first parameter is the device, its keyword parameters are settings.
+
+    `needs` looks at what the program is to run on before it starts, and raises ProgramError("needs ...") if that will
+    not do.
+    """
     if function is None:
-        return lambda decorated: Program(decorated, name)
-    return Program(function, name)
+        return lambda decorated: Program(decorated, name, needs)
+    return Program(function, name, needs)
 
 
 def name_of(part: Startable) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Sequence
 from typing import Any
 
+from core.programs.pace import NEVER, due
 from core.programs.program import Startable, name_of
 
 __all__ = ["raise_all", "run_together"]
@@ -18,9 +20,11 @@ async def run_together(parts: tuple[Startable, ...], *, first_wins: bool) -> Non
     """
     loop = asyncio.get_running_loop()
     tasks: list[asyncio.Task[Any]] = []
+    contexts = [contextvars.copy_context() for _ in parts]
     cancelled: asyncio.CancelledError | None = None
     try:
-        tasks.extend(loop.create_task(part(), name=name_of(part)) for part in parts)
+        for part, context in zip(parts, contexts, strict=True):
+            tasks.append(loop.create_task(part(), name=name_of(part), context=context))
         pending = set(tasks)
         while pending:
             ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -40,6 +44,8 @@ async def run_together(parts: tuple[Startable, ...], *, first_wins: bool) -> Non
     raise_all(errors)
     if cancelled is not None:
         raise cancelled
+    # What follows counts its time from when the last of them, or the winner, was due.
+    due.set(max(context.get(due, NEVER) for task, context in zip(tasks, contexts, strict=True) if not task.cancelled()))
 
 
 def raise_all(errors: Sequence[BaseException]) -> None:

@@ -14,6 +14,7 @@ import core
 from core import ProgramDevice, Switch, SwitchVector, ValueRefused
 from core.errors import DeviceUnavailable
 from core.loop import Loop
+from core.program_device import IfBusyOption
 from core.sim.inputs import InputWiring
 from core.sim.unplugging import Simulation
 from plugin_gpio_matrix.buttons import Button
@@ -68,6 +69,7 @@ class GpioMatrix(ProgramDevice):
         debounce: Annotated[
             Milliseconds, Meta(description="for how many milliseconds a button has to be still, 0 for none")
         ] = 10
+        if_busy: IfBusyOption = "take-over"
 
     options: Options
 
