@@ -19,6 +19,7 @@ from core.plugin_code import isolated
 from core.plugins import PluginSet
 from core.plumbing import Transport
 from core.program_device import ProgramDevice
+from core.programs import Program
 from core.programs.program import RESERVED
 from core.programs.regions import ALL
 from core.programs.runs import IF_BUSY, IfBusy

@@ -64,7 +64,7 @@ def with_isolated(
     """Return a run's state with what the processes of its isolated instances answer about themselves."""
     for instance in isolated:
         state, cause = instance.state
-        entry = {
+        entry: dict[str, Any] = {
             "name": instance.name,
             "plugin": instance.plugin,
             "state": state,

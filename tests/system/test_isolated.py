@@ -222,9 +222,9 @@ def test_programs_run_there(start: Start, tmp_path: Path) -> None:
     with RawClient(run.port) as client:
         client.until(rb'<setSwitchVector device="matrix" name="leds"')
         wait_until(lambda: status(tmp_path)["matrix"]["program"] == "heartbeat", "the program of core.toml to run")
-        assert corectl(tmp_path, "program", "matrix", "spiral").returncode == 0
+        assert corectl(tmp_path, "program", "start", "matrix", "spiral").returncode == 0
         wait_until(lambda: status(tmp_path)["matrix"]["program"] == "spiral", "the other program to run")
-        refused = corectl(tmp_path, "program", "matrix", "nonsense")
+        refused = corectl(tmp_path, "program", "start", "matrix", "nonsense")
         assert (refused.returncode, "no program 'nonsense'" in refused.stderr) == (1, True)
     process = status(tmp_path)["matrix"]["process"]
     socket = tmp_path / "core" / f"core.{process}.sock"
