@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal
 
 from core import tick_statistics
 from core.device import BEING_OPENED, Device
@@ -52,7 +52,7 @@ class Instance:
                     self._fail(await lost, "has been lost")
             finally:
                 self.device.when_lost = None
-                await asyncio.shield(self._close())
+                await _whole(self._close())
             await Loop.current().delay(delay)
             delay = min(2 * delay, LAST_RETRY)
 
@@ -127,6 +127,20 @@ class Instance:
 def _settle(lost: asyncio.Future[BaseException], error: BaseException) -> None:
     if not lost.done():
         lost.set_result(error)
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Await work to its end, also if cancelled meanwhile, once or again; it has time limits of its own."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
 
 
 def _cause(error: BaseException) -> str:

@@ -189,3 +189,20 @@ def test_a_device_that_is_lost_is_closed_and_opened_again(clock: VirtualClock) -
         return device
 
     assert clock.run(main()).calls == ["open", "close", "open", "close"]
+
+
+def test_cancelled_while_it_closes_it_is_closed_all_the_same(clock: VirtualClock) -> None:
+    async def closing(device: Odd) -> None:
+        await asyncio.sleep(0.1)
+        device.calls.append("closed")
+
+    async def main() -> None:
+        before = asyncio.all_tasks()
+        device = Odd(raises(OSError("no luck")), closing)
+        living = asyncio.create_task(Instance(device, "test").live())
+        await asyncio.sleep(0.05)  # it could not be opened, and is being closed
+        await end(living)
+        assert device.calls == ["open", "close", "closed"]
+        assert asyncio.all_tasks() == before
+
+    clock.run(main())

@@ -3,50 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-WHEELHOUSE = Path(__file__).parent.parent / "build/wheelhouse"
-COMPLETE = WHEELHOUSE / f"complete-for-{sys.implementation.cache_tag}"
+from tests.empty_environment import NEEDS_WHEELHOUSE, WHEELHOUSE, Environment
 
-pytestmark = [
-    pytest.mark.wheelhouse,
-    pytest.mark.skipif(not COMPLETE.exists(), reason=f"no {COMPLETE.name} in build/wheelhouse: make test fills it"),
-]
-
-
-class Environment:
-    """A virtual environment that knows no index and no checkout."""
-
-    def __init__(self, folder: Path) -> None:
-        venv.create(folder, with_pip=False)
-        self.folder = folder
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
-        # Nor any settings of pip that this machine may have.
-        self.variables = kept | {"PIP_CONFIG_FILE": os.devnull, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-
-    def install(self, *requirements: str) -> None:
-        """Install from the wheelhouse alone."""
-        python = str(self.folder / "bin/python")
-        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
-        self._run([*pip, "--no-index", "--find-links", str(WHEELHOUSE), *requirements])
-
-    def run(self, program: str, *arguments: str) -> str:
-        """Run one of the environment's programs; its output."""
-        return self._run([str(self.folder / "bin" / program), *arguments])
-
-    def _run(self, command: list[str]) -> str:
-        result = subprocess.run(
-            command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=False, timeout=100
-        )
-        assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
-        return result.stdout
+pytestmark = NEEDS_WHEELHOUSE
 
 
 @pytest.fixture

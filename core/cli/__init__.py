@@ -22,6 +22,7 @@ OWN_COMMANDS = {
     "driver": "core.cli.control",
     "list-plugins": "core.cli.listing",
     "list-programs": "core.cli.listing",
+    "new-plugin": "core.cli.new_plugin",
     "program": "core.cli.programs",
     "run": "core.cli.run",
     "serve": "core.cli.serve",
