@@ -5,12 +5,13 @@ PYTHON ?= python3
 SETUP = $(PYTHON) tools/setup_venv.py $(if $(filter python3,$(PYTHON)),,--beside)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-board clean
+.PHONY: help demo test test-board peers clean
 
 help:
 	@echo 'make demo        a blinking LED matrix, under INDI control on localhost:7624'
 	@echo 'make test        all tests, those with real programs and a real kernel included'
 	@echo 'make test-board  only the tests on a kernel with simulated GPIO chips and SPI buses'
+	@echo 'make peers       INDI programs of others (indipyterm, indipyweb, indiweb), for tests with them'
 	@echo 'make clean       remove the virtual environments and everything built'
 	@echo 'PYTHON=python3.13 after any of them chooses the interpreter (3.11 to 3.13).'
 
@@ -22,6 +23,9 @@ test:
 
 test-board:
 	@tools/debian_packages.sh "$(PYTHON)" && venv=$$($(SETUP) --dev) && exec tools/test_board.sh "$$venv"
+
+peers:
+	@$(SETUP) --peers
 
 clean:
 	rm -rf .venv .venv-* build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

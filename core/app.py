@@ -167,10 +167,11 @@ class App:
         else:
             if not transport.brings_devices:
                 self.stop()
-        if transport.brings_devices and self._ends_with_drivers and self.transports.get(transport.name) is transport:
+        if transport.brings_devices and self.transports.get(transport.name) is transport:
             del self.transports[transport.name]
             self._serving.pop(transport.name, None)
-            if not any(other.brings_devices for other in self.transports.values()):
+            await self._close_transport(transport)
+            if self._ends_with_drivers and not any(other.brings_devices for other in self.transports.values()):
                 _log.error("the last driver has ended")
                 self.stop(1)
 

@@ -1,6 +1,6 @@
 """Make a virtual environment with core and its plugins, unless one is ready; print its folder.
 
-Usage: python3 tools/setup_venv.py [--dev] [--beside]
+Usage: python3 tools/setup_venv.py [--dev] [--beside] [--peers]
 """
 
 from __future__ import annotations
@@ -146,6 +146,19 @@ def install_for_boards(folder: Path) -> None:
         ready.write_text(wanted)
 
 
+def install_peers() -> Path:
+    """Install INDI programs of others, with all that they need, where they disturb nobody; return the folder."""
+    folder = ROOT / "build" / "peers"
+    ready = folder / "ready"
+    if not ready.exists() or ready.read_text() != fingerprint():
+        create(folder)
+        say(f"Installing {', '.join(group('peers'))}")
+        if not pip(folder, "install", "-c", CONSTRAINTS, *group("peers")):
+            fail("Installing them failed: see pip's words above. Is the network there?")
+        ready.write_text(fingerprint())
+    return folder
+
+
 def chosen(*, beside: bool) -> Path:
     """Choose .venv, or with beside and a .venv of another interpreter one named after this version."""
     folder = ROOT / ".venv"
@@ -168,7 +181,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with the tools for tests")
     parser.add_argument("--beside", action="store_true", help="leave a .venv of another interpreter alone")
+    parser.add_argument("--peers", action="store_true", help="only INDI programs of others, for tests with them")
     options = parser.parse_args()
+    if options.peers:
+        with locked("peers"):
+            print(install_peers())
+        return
     folder = chosen(beside=options.beside)
     with locked("setup"):
         if not is_of_this_interpreter(folder):

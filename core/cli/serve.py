@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,20 @@ if TYPE_CHECKING:
 
 INDISERVER_SOCKET = "/tmp/indiserver"  # noqa: S108 - the name of an abstract socket, not a file
 MEGABYTE = 1 << 20
+NEVER_DROPPED = 1 << 62
+COMMAND_NAME = Path("/proc/self/comm")
 
 
 @click.command("serve", context_settings={"allow_interspersed_args": True})
 @click.argument("drivers", nargs=-1)
 @click.option("-p", "port", type=click.IntRange(0, 65535), default=7624, show_default=True, help="Listen on this port.")
 @click.option(
-    "-r", "restarts", type=click.IntRange(0), default=10, show_default=True, help="Restarts of a driver at most."
+    "-r",
+    "restarts",
+    type=click.IntRange(0, clamp=True),
+    default=10,
+    show_default=True,
+    help="Restarts of a driver at most.",
 )
 @click.option(
     "-m", "behind", type=click.IntRange(1), default=128, show_default=True, help="Megabytes a client may be behind."
@@ -32,7 +41,7 @@ MEGABYTE = 1 << 20
     type=click.IntRange(0),
     default=5,
     show_default=True,
-    help="Megabytes behind at which streams are dropped.",
+    help="Megabytes a client may be behind before frames of streams are dropped for it; 0: never dropped.",
 )
 @click.option("-u", "unix", metavar="PATH", help="Listen on this abstract Unix socket as well.")
 @click.option("-f", "fifo", type=click.Path(path_type=Path), help="Take start and stop commands from this FIFO.")
@@ -74,17 +83,24 @@ def serve(
         raise click.UsageError("no driver is named, and no FIFO (-f) that could start one")
     raise_descriptor_limit()
     as_indiserver = Path(sys.argv[0]).name == INDISERVER
-    if unix is None and as_indiserver:
-        unix = INDISERVER_SOCKET
+    screen = PlainScreen(sys.stderr)
+    if as_indiserver:
+        with suppress(OSError):
+            # pkill and indiwebmanager look for it; a launcher of Python's would show Python's name.
+            COMMAND_NAME.write_text(INDISERVER)
+        if unix is None and is_taken(INDISERVER_SOCKET):
+            # Nobody has asked for it, so that it is no reason not to serve on the port.
+            screen.say(f"the Unix socket @{INDISERVER_SOCKET} belongs to another server; -u gives this one its own")
+        elif unix is None:
+            unix = INDISERVER_SOCKET
     options = Server.Options(
         host=host if host is not None else ("" if as_indiserver else "localhost"),
         port=port,
         socket=f"@{unix}" if unix else "",
         maximum_pending=behind * MEGABYTE,
-        stream_pending=stream * MEGABYTE,
+        stream_pending=stream * MEGABYTE or NEVER_DROPPED,
     )
     assembly = Assembly(transports=[Server("server", options)])
-    screen = PlainScreen(sys.stderr)
     app = App(
         assembly,
         PluginSet([]),
@@ -103,6 +119,14 @@ def serve(
     with LogLines(screen, ("warning", "info", "debug")[min(verbose, 2)], own_lines=False) as lines:
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)
+
+
+def is_taken(abstract: str) -> bool:
+    """Return whether somebody listens on an abstract Unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
+        probe.connect(f"\0{abstract}")
+        return True
+    return False
 
 
 async def _read_fifo(reader: FifoReader, commands: asyncio.Queue[FifoCommand], fleet: Fleet) -> None:

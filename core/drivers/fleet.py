@@ -18,7 +18,25 @@ from core.transports.server import INDI_PORT
 
 _log = logging.getLogger("core.drivers")
 
+
 _REMOTE = re.compile(r"(?P<device>[^@]*)@(?P<host>\[[^\]]+\]|[^:\[\]]+)(?::(?P<port>\d+))?")
+
+
+class _FleetDriver(Executable):
+    """Be a driver that tells its end for good in the words in which KStars looks for it."""
+
+    def __init__(self, name: str, options: Executable.Options, driver: str, on_end: Callable[[str], None]) -> None:
+        super().__init__(name, options)
+        self._driver = driver
+        self._on_end = on_end
+
+    async def run(self) -> None:
+        """Run the program until cancelled, or until it has used up its restarts."""
+        try:
+            await super().run()
+            _log.error("Driver %s: Terminated after #%d restarts.", self._driver, self.options.restarts)
+        finally:
+            self._on_end(self.name)
 
 
 class Fleet:
@@ -60,7 +78,7 @@ class Fleet:
                 if isinstance(transport, Executable) and transport.child is not None:
                     transport.child.restart()
                 return
-            del self._commands[name], self._transports[name]
+            self._forget(name)
             await self._remove(name)
         except CoreError as error:
             _log.error("%s", error)
@@ -73,7 +91,11 @@ class Fleet:
         options = Executable.Options(
             command=shlex.join(command.command()), restarts=self._restarts, environment=changes
         )
-        return Executable(name, options)
+        return _FleetDriver(name, options, command.driver, self._forget)
+
+    def _forget(self, name: str) -> None:
+        self._commands.pop(name, None)
+        self._transports.pop(name, None)
 
     def _named(self, driver: str, device: str) -> str:
         for name, started in self._commands.items():

@@ -138,6 +138,92 @@ def start(tmp_path: Path) -> Iterator[Start]:
         run.close()
 
 
+class Process:
+    """Be a server with its stderr."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        assert process.stderr is not None
+        self.log = Lines(process.stderr)
+
+    @property
+    def port(self) -> int:
+        """Return the port of the INDI server, once it listens."""
+        return int(self.log.until(r"INDI server on \S*:(\d+)").group(1))
+
+    def driver_process(self, name: str) -> int:
+        """Return the process of a driver, once it has been started."""
+        return int(self.log.until(rf"{name}: started, process (\d+)").group(1))
+
+
+Serve = Callable[..., Process]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return the directory of the servers of this test."""
+    (tmp_path / "run").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def serve(home: Path) -> Iterator[Serve]:
+    """Return a function that starts a server; all that it started has ended afterwards."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def started(*arguments: str | Path, program: Path = CORECTL, command: str = "serve") -> Process:
+        for argument in arguments:
+            if str(argument).startswith("indi_"):
+                need(str(argument))
+        environment = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")}
+        words = [program, command] if command else [program]
+        processes.append(
+            subprocess.Popen(
+                [*words, *arguments], cwd=home, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        )
+        return Process(processes[-1])
+
+    yield started
+    for process in processes:
+        process.terminate()
+        try:
+            process.wait(SECONDS)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
+
+
+def free_port() -> int:
+    """Return a TCP port on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def indiserver(serve: Serve, home: Path, *drivers: str | Path) -> int:
+    """Start Debian's indiserver and return its port."""
+    port = free_port()
+    program = Path(need("indiserver"))
+    server = serve("-v", "-p", str(port), "-u", str(home / "indiserver"), *drivers, program=program, command="")
+    server.log.until("listening to port|Listening")
+    return port
+
+
+def connect(port: int, device: str) -> None:
+    """Connect a device of libindi to its simulated hardware."""
+    name = f"{device}.CONNECTION.CONNECT"
+
+    def connected() -> bool:
+        # indi_setprop gives up after two seconds, which a driver on a busy machine may need to define its properties.
+        setprop(port, f"{name}=On")
+        return getprop(port, name) == {name: "On"}
+
+    wait_until(connected, f"{device} to be connected")
+
+
 def getprop(port: int, *specs: str) -> dict[str, str]:
     """Return what Debian's indi_getprop prints, as a dict; values are those of the moment."""
     done = subprocess.run(

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import CORECTL, SECONDS, Lines, RawClient, need
-from tests.system.test_serve import free_port
+from tests.system.conftest import CORECTL, SECONDS, Lines, RawClient, free_port, need
 
 pytestmark = pytest.mark.system
 

@@ -7,97 +7,26 @@ import re
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import CORECTL, SECONDS, Lines, RawClient, getprop, need, setprop, wait_until
+from tests.system.conftest import (
+    CORECTL,
+    SECONDS,
+    RawClient,
+    Serve,
+    connect,
+    free_port,
+    indiserver,
+    need,
+    setprop,
+    wait_until,
+)
 
 pytestmark = pytest.mark.system
 
 CCD, TELESCOPE = "indi_simulator_ccd", "indi_simulator_telescope"
-
-
-class Process:
-    """Be a server with its stderr."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        assert process.stderr is not None
-        self.log = Lines(process.stderr)
-
-    @property
-    def port(self) -> int:
-        return int(self.log.until(r"INDI server on \S*:(\d+)").group(1))
-
-    def driver_process(self, name: str) -> int:
-        return int(self.log.until(rf"{name}: started, process (\d+)").group(1))
-
-
-Serve = Callable[..., Process]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "run").mkdir()
-    return tmp_path
-
-
-@pytest.fixture
-def serve(home: Path) -> Iterator[Serve]:
-    """Return a function that starts a server; all that it started has ended afterwards."""
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def started(*arguments: str | Path, program: Path = CORECTL, command: str = "serve") -> Process:
-        for argument in arguments:
-            if str(argument).startswith("indi_"):
-                need(str(argument))
-        environment = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")}
-        words = [program, command] if command else [program]
-        processes.append(
-            subprocess.Popen(
-                [*words, *arguments], cwd=home, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-            )
-        )
-        return Process(processes[-1])
-
-    yield started
-    for process in processes:
-        process.terminate()
-        try:
-            process.wait(SECONDS)
-        finally:
-            process.kill()
-            process.wait()
-            assert process.stderr is not None
-            process.stderr.close()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def indiserver(serve: Serve, home: Path, *drivers: str | Path) -> int:
-    """Start Debian's indiserver and return its port."""
-    port = free_port()
-    program = Path(need("indiserver"))
-    server = serve("-v", "-p", str(port), "-u", str(home / "indiserver"), *drivers, program=program, command="")
-    server.log.until("listening to port|Listening")
-    return port
-
-
-def connect(port: int, device: str) -> None:
-    name = f"{device}.CONNECTION.CONNECT"
-
-    def connected() -> bool:
-        # indi_setprop gives up after two seconds, which a driver on a busy machine may need to define its properties.
-        setprop(port, f"{name}=On")
-        return getprop(port, name) == {name: "On"}
-
-    wait_until(connected, f"{device} to be connected")
 
 
 def test_three_exposures_in_a_row_arrive_whole(serve: Serve) -> None:
@@ -253,16 +182,6 @@ def test_the_descriptor_limit_is_raised_for_us_and_not_for_drivers(serve: Serve)
 
     driver = server.driver_process(TELESCOPE)
     assert (soft_and_hard(server.process.pid), soft_and_hard(driver)) == (("2000", "2000"), ("300", "2000"))
-
-
-def test_called_indiserver_it_is_one(serve: Serve, home: Path) -> None:
-    link = home / "indiserver"
-    link.symlink_to(CORECTL)
-    server = serve("-v", "-p", str(port := free_port()), TELESCOPE, program=link, command="")
-    server.log.until(rf"INDI server on \*:{port} and @/tmp/indiserver")
-    with socket.create_connection(("127.0.0.2", port), SECONDS) as elsewhere:  # all interfaces
-        elsewhere.sendall(b'<getProperties version="1.7"/>')
-        assert elsewhere.recv(100)
 
 
 def test_behind_debians_indiserver(serve: Serve, home: Path) -> None:
