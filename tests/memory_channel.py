@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Memory:
     """A channel that keeps what is sent."""
@@ -19,6 +21,10 @@ class Memory:
 
     def send(self, data: bytes, attachments: object = None) -> None:
         self.sent += data
+
+    def watch(self, progressed: Callable[[], None], blocked: Callable[[], None]) -> None:
+        self.progressed = progressed
+        self.blocked = blocked
 
     def pause(self) -> None:
         self.paused = True

@@ -2,6 +2,7 @@
 
 from core.indi.frame import Frame
 from core.indi.framing import Framer
+from core.indi.message_stream import MessageStream, Run
 from core.indi.messages import (
     DelProperty,
     Element,
@@ -29,9 +30,11 @@ __all__ = [
     "Framer",
     "GetProperties",
     "Message",
+    "MessageStream",
     "Notice",
     "PingReply",
     "PingRequest",
+    "Run",
     "VectorMessage",
     "decode",
     "encode",

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from core.errors import ProtocolError
-from core.indi.proof import prove
+from core.indi.proof import prove, write
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -48,6 +48,9 @@ class Frame:
             self.element = prove(skeleton)
         else:
             self.element = prove(raw)
+            if b"<!" in raw or b"<?" in raw:
+                # The parsers of libindi skip to the next ">": what hides in a comment or CDATA would become a command.
+                self.raw = write(self.element)
         self.tag = str(self.element.tag)
         self.device = self._attribute("device")
         self.name = self._attribute("name")
@@ -67,6 +70,14 @@ class Frame:
         """Return whether every BLOB here is a frame of a stream, of which a later one takes its place."""
         formats = [child.get("format", "") for child in self.element]
         return bool(formats) and all(one in (".stream", ".stream.z", ".stream_jpg") for one in formats)
+
+    @property
+    def key(self) -> tuple[str, str, str, tuple[str, ...]] | None:
+        """Return what two messages have in common of which the later replaces the earlier; None if none does."""
+        if self.verb != "set" or self.element.get("message") is not None or (self.is_blob and not self.is_stream):
+            return None
+        members = tuple(str(child.get("name", "")) for child in self.element)
+        return self.tag, self.device or "", self.name or "", members
 
     def _attribute(self, name: str) -> str | None:
         value = self.element.get(name)
@@ -90,12 +101,23 @@ class Frame:
         for start in _BLOB_START.finditer(self.raw):
             if start.start() < at:
                 continue
-            break_at = self.raw.find(b"\n", start.end() + 2, start.end() + 2 + _LINE)
-            end = self.raw.find(b"<", start.end())
-            if break_at < 0 and end - start.end() > _LINE:
-                parts += [self.raw[at : start.start()], _ENCODED_LENGTH.sub(b"", start.group())]
-                at = start.end()
-        return b"".join([*parts, self.raw[at:]]) if parts else self.raw
+            body = self.raw[start.end() : start.end() + 2 * _LINE]
+            parts += [self.raw[at : start.start()], without_false_length(start.group(), body)]
+            at = start.end()
+        return b"".join([*parts, self.raw[at:]])
+
+
+def base64_only(body: bytes) -> bool:
+    """Return whether bytes are characters of base64 and white space alone."""
+    return not body.translate(None, _BASE64)
+
+
+def without_false_length(tag: bytes, body: bytes) -> bytes:
+    """Return the start tag of a BLOB without `enclen` if its `body`, or the beginning of it, is not broken in lines."""
+    break_at = body.find(b"\n", 2, 2 + _LINE)
+    end = body.find(b"<")
+    one_line = break_at < 0 and (end if end >= 0 else len(body)) > _LINE
+    return _ENCODED_LENGTH.sub(b"", tag) if one_line else tag
 
 
 def _without_bodies(raw: bytes) -> tuple[bytes, tuple[bytes, ...]]:
@@ -112,9 +134,12 @@ def _without_bodies(raw: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         end = raw.find(b"<", at)
         body = raw[at : end if end >= 0 else len(raw)]
         # A comment or an element inside would hide from the check what stands behind it.
-        if body.translate(None, _BASE64) or not raw.startswith(b"</oneBLOB", end):
+        if not base64_only(body) or not raw.startswith(b"</oneBLOB", end):
             raise ProtocolError("a BLOB is not base64")
         bodies.append(body)
         at = end if end >= 0 else len(raw)
     skeleton.append(raw[at:])
-    return b"".join(skeleton), tuple(bodies)
+    markup = b"".join(skeleton)
+    if b"<!" in markup or b"<?" in markup:
+        raise ProtocolError("a BLOB vector holds something other than BLOBs")
+    return markup, tuple(bodies)

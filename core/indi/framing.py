@@ -15,6 +15,8 @@ from core.errors import ProtocolError
 MAXIMUM_SIZE = 16 << 20
 MAXIMUM_BLOB = 1 << 30
 MAXIMUM_DEPTH = 16
+TORN = 4096
+"""Up to how many bytes of a torn element are put before what comes next; more of them grow in a buffer of their own."""
 
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _QUOTE_OR_END = re.compile(rb"[\"'>]")
@@ -40,7 +42,8 @@ class Framer:
         self.maximum_size = maximum_size
         self.maximum_blob = maximum_blob
         self.maximum_depth = maximum_depth
-        self._buffer = bytearray()
+        # Bytes while whole reads are cut; a bytearray while a long element grows.
+        self._buffer: bytes | bytearray = b""
         self._start = -1  # where the element begins, -1 between elements
         self._at = 0  # what lies before needs no second look
         self._depth = 0
@@ -51,7 +54,11 @@ class Framer:
     @property
     def pending(self) -> int:
         """Return how many bytes wait for the rest of their element."""
-        return len(self._buffer)
+        return len(self._buffer) - self._consumed
+
+    @property
+    def _consumed(self) -> int:
+        return self._start if self._start >= 0 else self._at
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
         """Yield each element that `data` completes; raise ProtocolError for what is none."""
@@ -61,16 +68,35 @@ class Framer:
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes, for `next_element` to cut."""
-        self._buffer += data
+        consumed = self._consumed
+        if consumed == len(self._buffer):
+            self._buffer = bytes(data)
+        elif len(self._buffer) - consumed <= TORN:
+            self._buffer = b"".join((memoryview(self._buffer)[consumed:], data))
+        else:
+            # Grown in place, so that bytes that drip cost no more than those that flow.
+            if isinstance(self._buffer, bytes):
+                self._buffer = bytearray(memoryview(self._buffer)[consumed:])
+            elif consumed:
+                del self._buffer[:consumed]
+            self._buffer += data
+        self._moved(consumed)
+
+    def _moved(self, by: int) -> None:
+        """Take note that the buffer begins so many bytes later."""
+        self._at -= by
+        self._start -= by if self._start >= 0 else 0
+        self._tag_start -= by if self._tag_start >= 0 else 0
 
     def next_element(self) -> bytes | None:
         """Return the next whole element, None if there is none yet; raise ProtocolError for what is none."""
         element = self._next()
         if element is not None:
             return element
-        if self._start >= 0 and len(self._buffer) - self._start > self.maximum_size:
+        if self._start < 0:
+            self._drop_consumed()
+        elif len(self._buffer) - self._start > self.maximum_size:
             self._check_size()
-        self._drop_consumed()
         return None
 
     def _check_size(self) -> None:
@@ -80,12 +106,9 @@ class Framer:
             raise ProtocolError(f"a message is longer than {limit} bytes")
 
     def _drop_consumed(self) -> None:
-        consumed = self._start if self._start >= 0 else self._at
-        if consumed:
-            del self._buffer[:consumed]
-            self._at -= consumed
-            self._start = 0 if self._start >= 0 else -1
-            self._tag_start -= consumed if self._tag_start >= 0 else 0
+        if consumed := self._consumed:
+            self._buffer = bytes(memoryview(self._buffer)[consumed:])
+            self._moved(consumed)
 
     def _next(self) -> bytes | None:
         """Return the next whole element, None if the buffer holds none."""
@@ -101,6 +124,8 @@ class Framer:
             if self._start >= 0 and self._depth == 0 and self._tag_start < 0:
                 element = bytes(memoryview(self._buffer)[self._start : self._at])
                 self._start = -1
+                if isinstance(self._buffer, bytearray):
+                    self._drop_consumed()
                 return element
 
     def _skip_section(self) -> bool:

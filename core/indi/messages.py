@@ -101,6 +101,15 @@ class VectorMessage:
 Message = GetProperties | EnableBlob | Notice | DelProperty | PingRequest | PingReply | VectorMessage
 
 
+def message_key(message: Message) -> tuple[str, str, str, tuple[str, ...]] | None:
+    """Return what two messages have in common of which the later replaces the earlier; None if none does."""
+    if not isinstance(message, VectorMessage) or message.verb != "set" or message.kind == "BLOB":
+        return None
+    if "message" in message.attributes:
+        return None
+    return message.tag, message.device, message.name, tuple(element.name for element in message.elements)
+
+
 def decode(raw: bytes | Frame) -> Message:
     """Return the message that one element is.
 

@@ -32,3 +32,10 @@ def prove(raw: bytes) -> etree._Element:
         return etree.fromstring(raw, _parser)
     except etree.XMLSyntaxError as error:
         raise ProtocolError(f"not well-formed: {error.msg}") from None
+
+
+def write(element: etree._Element) -> bytes:
+    """Return the bytes of an element, without comments, CDATA sections and processing instructions."""
+    from lxml import etree
+
+    return etree.tostring(element, encoding="utf-8", xml_declaration=False)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Literal
 
 from core.errors import NotUnderstood, ProtocolError
-from core.indi import Frame, Framer, Message, VectorMessage, encode
+from core.indi import Frame, Message, MessageStream, Run, VectorMessage, encode
+from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart
 from core.plumbing.attachments import Attachments, count_attached, without_attachments
 from core.plumbing.interest import Interest
+from core.plumbing.outbox import Channel, Outbox, PeerLimits
+from core.plumbing.passage import Passage
 from core.plumbing.wire import notice
 
 if TYPE_CHECKING:
@@ -28,52 +30,8 @@ MESSAGES_A_TURN = 200
 ANSWERS_PENDING = 1 << 20
 """At how many bytes pending a peer's questions wait until it has read the answers."""
 ANSWERS_SECONDS = 0.01
-
-
-@dataclass(frozen=True)
-class PeerLimits:
-    """Say how far behind a peer may be, in bytes queued for it."""
-
-    maximum_pending: int = 16 << 20
-    """Beyond this it is disconnected, BLOBs not counted."""
-    blob_pending: int = 256 << 20
-    """Beyond this it is disconnected too, if more than one BLOB waits."""
-    stream_pending: int = 4 << 20
-    """From this on frames of streams (BLOBs of format ".stream") are dropped: the next one replaces them anyway."""
-
-
-class Channel(Protocol):
-    """What a transport gives for each of its peers."""
-
-    @property
-    def pending(self) -> int:
-        """Return how many bytes have been sent and not yet taken by the kernel."""
-        ...
-
-    @property
-    def passes_descriptors(self) -> bool:
-        """Return whether descriptors can be sent with bytes."""
-        ...
-
-    def take_descriptor(self) -> int | None:
-        """Return the next descriptor that has come with the bytes, None if there is none."""
-        ...
-
-    def send(self, data: bytes, attachments: Attachments | None = None) -> None:
-        """Queue bytes, with descriptors where those can be sent; never waits."""
-        ...
-
-    def pause(self) -> None:
-        """Read no more until `resume`."""
-        ...
-
-    def resume(self) -> None:
-        """Read again."""
-        ...
-
-    def close(self) -> None:
-        """Send what is queued as far as the peer takes it at once, and end."""
-        ...
+MUCH = 1 << 20
+"""From how many bytes on what is held for a peer is worth a look at the memory."""
 
 
 class Connection:
@@ -101,21 +59,40 @@ class Connection:
         self.role: Role = role
         self.remote = remote
         self.limits = limits or PeerLimits()
-        self._blob_bytes = 0
-        self.dropped = 0
-        """How many frames of streams were dropped, because the peer was behind."""
+        # A driver that is busy reads nothing for as long as it likes.
+        self.outbox = Outbox(channel, self.limits, self.refuse, deadline=role == "client")
         # A server above us asks for everything by itself and decides who gets which BLOB.
         self.interest = Interest(blobs="Also" if role == "server" else "Never", everything=role == "server")
         self.closed = False
+        self._refused = False
         self._only = only
-        self._framer = Framer()
+        self._stream = MessageStream(maximum_size=self.limits.maximum_size, maximum_blob=self.limits.maximum_blob)
+        self._backlog: Iterator[bytes] = iter(())
+        self._passage: Passage | None = None
         self._held: set[object] = set()
+        self._releases: dict[Connection, Callable[[], None]] = {}
         self._forged: dict[str, int] = {}
         router.attach(self)
 
+    @property
+    def held(self) -> int:
+        """Return how many bytes are held for the peer, and from it."""
+        stored = self._passage.stored if self._passage is not None else 0
+        return self.outbox.pending + self._stream.pending + stored
+
+    @property
+    def is_held(self) -> bool:
+        """Return whether the peer is not read for the time being."""
+        return bool(self._held)
+
+    @property
+    def missing_end(self) -> bytes:
+        """Return what would end the BLOB vector that the peer has begun."""
+        return self._stream.missing_end
+
     def feed(self, data: bytes) -> None:
         """Take bytes of the peer; one that sends what is not INDI is told why and closed."""
-        self._framer.append(data)
+        self._stream.append(data)
         self._go_on()
 
     def hold(self, why: object) -> None:
@@ -127,42 +104,94 @@ class Connection:
     def release(self, why: object) -> None:
         """Read again, unless there is another reason not to."""
         self._held.discard(why)
-        if not self._held and not self.closed:
+        if self.closed:
+            return
+        if not self._held:
             self.channel.resume()
+        elif why is not self and self._held == {self}:
+            # What had come before still waits to be routed.
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def wait_for(self, peer: Connection) -> None:
+        """Read no more for a moment, until `peer` has caught up or has shown that it does not."""
+        if self.role == "driver" and peer not in self._releases:
+            release = self._releases[peer] = lambda: self._waited_for(peer)
+            self.hold(peer)
+            peer.outbox.wait(release)
+
+    def _waited_for(self, peer: Connection) -> None:
+        if self._releases.pop(peer, None) is not None:
+            self.release(peer)
 
     def _go_on(self) -> None:
         """Route what has come, a limited number of messages a turn, and none while too much waits to be sent."""
         try:
             for _ in range(MESSAGES_A_TURN):
-                if self._reads_no_answers:
+                # A message before this one may have ended it, or shown that somebody is behind.
+                if self.closed or self._waits_for_others or self._reads_no_answers:
                     break
-                # A message before this one may have ended it.
-                if self.closed or (raw := self._framer.next_element()) is None:
-                    self.release(self)
+                if (raw := next(self._backlog, None)) is not None:
+                    self._route(raw)
+                    continue
+                piece = self._stream.next_piece()
+                if piece is None:
+                    if self._held:
+                        self.release(self)
+                    if self._stream.pending > MUCH:
+                        self.router.memory.look(self.router.holders)
                     return
-                self._route(raw)
+                if isinstance(piece, Run):
+                    self._backlog = self.router.receive_run(self, piece)
+                elif isinstance(piece, bytes):
+                    self._route(piece)
+                else:
+                    self._pass_blob(piece)
         except ProtocolError as error:
             self.refuse(str(error))
             return
+        if self.closed:
+            return
         self.hold(self)
-        pause = ANSWERS_SECONDS if self._reads_no_answers else 0
-        asyncio.get_running_loop().call_later(pause, self._go_on)
+        if not self._waits_for_others:
+            pause = ANSWERS_SECONDS if self._reads_no_answers else 0
+            asyncio.get_running_loop().call_later(pause, self._go_on)
+
+    @property
+    def _waits_for_others(self) -> bool:
+        return len(self._held) > (self in self._held)
 
     @property
     def _reads_no_answers(self) -> bool:
         # Not so for drivers: one that cannot write to us may not read before it could.
-        return self.role == "client" and self.channel.pending - self._blob_bytes > ANSWERS_PENDING
+        return (
+            self.role == "client"
+            and self.channel.pending > ANSWERS_PENDING
+            and self.outbox.messages_pending > ANSWERS_PENDING
+        )
 
     def _route(self, raw: bytes) -> None:
         frame = Frame(raw)
         try:
             if frame.is_blob and b"attached" in raw:
                 frame.attachments = self._take_attachments(frame)
+            else:
+                self._stream.learn(frame)
             self.router.receive(self, frame)
         except NotUnderstood as error:
             # What comes behind it can be read, so nothing else is lost.
             self.forged(f"<{frame.tag[:40]}> that is not understood ({error})")
             self.say(str(error))
+
+    def _pass_blob(self, piece: BlobOpening | BlobPart | BlobClosing) -> None:
+        if isinstance(piece, BlobOpening):
+            self._passage = Passage(self.router, self, piece)
+        elif self._passage is not None and isinstance(piece, BlobPart):
+            self._passage.add(piece)
+            if self._passage.stored > MUCH:
+                self.router.memory.look(self.router.holders)
+        elif self._passage is not None and isinstance(piece, BlobClosing):
+            passage, self._passage = self._passage, None
+            passage.close(piece)
 
     def may_see(self, device: str) -> bool:
         """Return whether the peer may know of a device at all."""
@@ -181,19 +210,41 @@ class Connection:
         if self.role == "client":
             self.send(notice(text))
 
-    def pass_on(self, frame: Frame) -> None:
+    def pass_on(self, frame: Frame, origin: Connection) -> None:
         """Queue a message of another peer as it came; attached BLOBs become base64 for who cannot take them."""
-        if frame.is_blob and self.channel.pending > self.limits.stream_pending and frame.is_stream:
-            self.dropped += 1
-            return
         attachments = frame.attachments
         if isinstance(attachments, Attachments) and self.channel.passes_descriptors and self.role == "client":
-            self.deliver(frame.raw + b"\n", attachments, blob=True)
+            raw = frame.raw + b"\n"
         else:
-            self.deliver(without_attachments(frame).for_passing_on(), blob=frame.is_blob)
+            raw, attachments = without_attachments(frame).for_passing_on(), None
+        if self._queue(raw, attachments, frame):
+            origin.wait_for(self)
+
+    def _queue(self, raw: bytes, attachments: Attachments | None, frame: Frame) -> bool:
+        if self.closed:
+            return False
+        stream = frame.is_blob and frame.is_stream
+        barrier = frame.verb == "def" or frame.tag == "delProperty"
+        key = frame.key if self.outbox.pending > self.limits.stream_pending else None
+        return self.outbox.send(raw, attachments, key=key, barrier=barrier, blob=frame.is_blob, stream=stream)
+
+    def pass_run(self, run: Run, origin: Connection) -> None:
+        """Queue a run of messages of another peer as it came."""
+        if not self.closed and self.outbox.send_run(run):
+            origin.wait_for(self)
+
+    def pass_parts(self, parts: list[bytes], frame: Frame, origin: Connection) -> None:
+        """Queue a BLOB vector that was kept in pieces; `frame` is its beginning."""
+        if self.closed:
+            return
+        if self._queue(b"".join(parts), None, frame) if frame.is_stream else self.outbox.send_parts(parts):
+            origin.wait_for(self)
 
     def refuse(self, why: str) -> None:
         """Say why and close."""
+        if self._refused:
+            return
+        self._refused = True
         _log.warning("%s is disconnected: %s", self.peer, why)
         self.say(f"disconnected: {why}")
         self.close()
@@ -210,19 +261,13 @@ class Connection:
         """Queue a message for the peer alone."""
         self.deliver(encode(message), blob=isinstance(message, VectorMessage) and message.kind == "BLOB")
 
-    def deliver(self, raw: bytes, attachments: Attachments | None = None, *, blob: bool = False) -> None:
+    def deliver(self, raw: bytes, *, key: object = None, barrier: bool = False, blob: bool = False) -> None:
         """Queue bytes; a peer that does not take them is closed at the limit, so that it delays nobody."""
         if self.closed:
             return
-        pending = self.channel.pending
-        # BLOBs are counted apart: one of them alone may be larger than all messages may be together.
-        self._blob_bytes = (self._blob_bytes if pending else 0) + (len(raw) if blob else 0)
-        over = pending + len(raw) > self.limits.maximum_pending + self._blob_bytes
-        if over or (blob and len(raw) < self._blob_bytes > self.limits.blob_pending):
-            _log.warning("%s is disconnected: it has left %d bytes unread", self.peer, pending)
-            self.close()
-            return
-        self.channel.send(raw, attachments)
+        self.outbox.send(raw, key=key, barrier=barrier, blob=blob)
+        if self.outbox.pending > MUCH:
+            self.router.memory.look(self.router.holders)
 
     def _take_attachments(self, frame: Frame) -> Attachments | None:
         count = count_attached(frame)
@@ -234,12 +279,21 @@ class Connection:
 
     def ended(self) -> None:
         """Take note that the peer sends no more: it is still served what it has asked for."""
-        if self._framer.pending and not self.closed:
+        if self._stream.pending and not self.closed:
             _log.info("%s ended in the middle of a message", self.peer)
+        self._abort("its driver has ended")
 
     def close(self) -> None:
         """End the connection, once."""
-        if not self.closed:
-            self.closed = True
-            self.router.detach(self)
-            self.channel.close()
+        if self.closed:
+            return
+        self.closed = True
+        self._abort("its driver has ended")
+        self.outbox.close()
+        self.router.detach(self)
+        self.channel.close()
+
+    def _abort(self, why: str) -> None:
+        passage, self._passage = self._passage, None
+        if passage is not None:
+            passage.abort(why)

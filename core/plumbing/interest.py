@@ -25,21 +25,27 @@ class Interest:
         self.blobs = BlobPermission(blobs)
         self._count = 0
 
-    def ask(self, device: str | None, name: str | None) -> None:
-        """Take note of a getProperties."""
+    def ask(self, device: str | None, name: str | None) -> bool:
+        """Take note of a getProperties; return whether that changes anything."""
         if device is not None:
-            self.name_device(device, name)
-        elif not self.named:
-            self.everything = True
+            return self.name_device(device, name)
+        changes = not self.named and not self.everything
+        self.everything = self.everything or changes
+        return changes
 
-    def name_device(self, device: str, name: str | None) -> None:
-        """Take note of a device, or a property of it, that the peer names; raise ProtocolError for too many."""
+    def name_device(self, device: str, name: str | None) -> bool:
+        """Take note of a device, or a property of it, that the peer names; return whether that is new.
+
+        Raises ProtocolError for too many.
+        """
         names = self.named.setdefault(device, set())
-        if (name or "") not in names:
-            names.add(name or "")
-            self._count += 1
-            if self._count > MAXIMUM_NAMES:
-                raise ProtocolError(f"more than {MAXIMUM_NAMES} devices and properties were named")
+        if (name or "") in names:
+            return False
+        names.add(name or "")
+        self._count += 1
+        if self._count > MAXIMUM_NAMES:
+            raise ProtocolError(f"more than {MAXIMUM_NAMES} devices and properties were named")
+        return True
 
     def wants(self, device: str | None, name: str | None = None) -> bool:
         """Return whether something of this device and property is to be sent; None stands for a message to all."""

@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from core.errors import PluginConflict
-from core.indi import Frame, Message, VectorMessage, decode, encode
-from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest
+from core.indi import Frame, Message, Run, VectorMessage, decode, encode
+from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest, message_key
+from core.indi.skeletons import Skeleton
 from core.plumbing.attachments import without_attachments
 from core.plumbing.connection import Connection
+from core.plumbing.memory import Holder, Memory
+from core.plumbing.passage import Targets, whole
 from core.plumbing.snooping import SnoopQueue
 
 _log = logging.getLogger("core.router")
+
+
+NOTHING: Iterator[bytes] = iter(())
+
+
+class Route:
+    """Be where messages like each other go, as long as the router's `version` is this.
+
+    `peers` is None where each has to be looked at; `snooped` tells whether a device of this process listens.
+    """
+
+    __slots__ = ("peers", "snooped", "version")
+
+    def __init__(self, version: int, peers: tuple[Connection, ...] | None, *, snooped: bool) -> None:
+        self.version = version
+        self.peers = peers
+        self.snooped = snooped
 
 
 class Driver(Protocol):
@@ -58,8 +78,19 @@ class Router:
         self.peers: list[Connection] = []
         self.owners: dict[str, Connection] = {}
         """Which connection's driver each device belongs to that is not of this process."""
-        self.on_message: Callable[[str | None, str], None] = lambda _device, _text: None
+        self.on_message: Callable[[str | None, str], None] | None = None
         """Is called with what drivers say to people."""
+        self.memory = Memory()
+        self._version = 0
+
+    @property
+    def holders(self) -> list[Holder]:
+        """Return the peers for which memory is held."""
+        return list(self.peers)
+
+    def _changed(self) -> None:
+        """Forget which way messages go: somebody has come or gone, or has asked for something."""
+        self._version += 1
 
     # Coming and going
 
@@ -68,16 +99,19 @@ class Router:
         if driver.device in self.drivers or driver.device in self.owners:
             raise PluginConflict(f"device {driver.device!r} has a driver already")
         self.drivers[driver.device] = driver
+        self._changed()
 
     def remove(self, driver: Driver) -> None:
         """Take a driver and its device away."""
         if self.drivers.get(driver.device) is driver:
             del self.drivers[driver.device]
+            self._changed()
             self.tell(DelProperty(driver.device), driver.device)
 
     def attach(self, peer: Connection) -> None:
         """Add a peer; a driver is asked for what it has, and for what others want to hear."""
         self.peers.append(peer)
+        self._changed()
         if peer.role == "server":
             for driver in self.drivers.values():
                 self._ask_above(driver, peer)
@@ -85,10 +119,12 @@ class Router:
     def detach(self, peer: Connection) -> None:
         """Take a peer away, and the devices of a driver with it."""
         self.peers.remove(peer)
+        self._changed()
         for driver in self.drivers.values():
             driver.forget(peer)
         for device in [device for device, owner in self.owners.items() if owner is peer]:
             del self.owners[device]
+            self._changed()
             self.tell(DelProperty(device), device)
 
     # From drivers in this process
@@ -114,22 +150,24 @@ class Router:
             return
         blob = isinstance(message, VectorMessage) and message.tag == "setBLOBVector"
         self._log(device, message.attributes.get("message") if isinstance(message, VectorMessage) else message)
+        barrier = not isinstance(message, Notice) and getattr(message, "verb", "def") == "def"
         raw: bytes | None = None
         for peer in tuple(self.peers):
             if peer.wants_message(device, name, blob=blob):
                 raw = raw or encode(message)
-                peer.deliver(raw, blob=blob)
+                peer.deliver(raw, key=message_key(message), barrier=barrier, blob=blob)
         self._tell_snoopers(message, device, name, blob=blob)
 
     def echo(self, frame: Frame, origin: Connection) -> None:
         """Show new values that were accepted to the other clients, as indiserver does."""
         for peer in tuple(self.peers):
             if peer is not origin and peer.role == "client" and peer.wants(frame.device, frame.name):
-                peer.pass_on(frame)
+                peer.pass_on(frame, origin)
 
     def snoop(self, driver: Driver, device: str, name: str | None, *, blobs: bool) -> None:
         """Let a driver of this process hear of another's device from now on, definitions of now included."""
         driver.snooping.interest.ask(device, name)
+        self._changed()
         if blobs:
             driver.snooping.interest.blobs.set(device, name, "Also")
         question = GetProperties(device, name, "1.7")
@@ -163,18 +201,86 @@ class Router:
             case _:
                 self._relayed(origin, frame)
 
+    def receive_run(self, origin: Connection, run: Run) -> Iterator[bytes]:
+        """Route a run of messages at once; return those that have to be routed one by one."""
+        skeleton = run.skeleton
+        route: Route | None = skeleton.route
+        if route is None or route.version != self._version:
+            route = skeleton.route = self._route(origin, skeleton)
+        if route.peers is None:
+            return skeleton.each(run.data)
+        for peer in route.peers:
+            peer.pass_run(run, origin)
+        if route.snooped:
+            # Of values without a word to people only the last is of use.
+            for raw in skeleton.each(run.data) if skeleton.has_message else (skeleton.last(run.data),):
+                self._snooped(Frame(raw))
+        if skeleton.has_message and self.on_message is not None:
+            for said in dict.fromkeys(skeleton.said(run.data)):
+                self._log(skeleton.device, said.decode())
+        return NOTHING
+
+    def _route(self, origin: Connection, skeleton: Skeleton) -> Route:
+        """Find out where messages like this go; one by one where they concern this process or may not go at all."""
+        device, name = skeleton.device, skeleton.name
+        owner = self.owners.get(device)
+        peers: list[Connection] | None = None
+        snooped = False
+        if device not in self.drivers and owner is not None:
+            if skeleton.tag.startswith("new") and owner is not origin:
+                echo = [peer for peer in self.peers if peer.role == "client" and peer.wants(device, name)]
+                peers = [owner, *(peer for peer in echo if peer is not origin)]
+            elif skeleton.tag.startswith("set") and owner is origin:
+                peers = [peer for peer in self.peers if peer is not origin]
+                peers = [peer for peer in peers if peer.wants_message(device, name, blob=False)]
+                snooped = any(self._listens(driver, device, name, blob=False) for driver in self.drivers.values())
+        return Route(self._version, tuple(peers) if peers is not None else None, snooped=snooped)
+
+    # BLOBs that come in pieces
+
+    def blob_targets(self, origin: Connection, frame: Frame) -> Targets:
+        """Return who gets a BLOB vector of which the beginning has come."""
+        device, name = frame.device, frame.name
+        if device is None:
+            return Targets([], whole=False)
+        if frame.verb == "new":
+            if origin.role == "client" and origin.interest.name_device(device, name):
+                self._changed()
+            # Not cut through: it is looked at when all of it is there.
+            return Targets([], whole=device in self.drivers or device in self.owners)
+        if origin.role != "driver":
+            return Targets([], whole=True)
+        if not self._owns(origin, device, defining=False):
+            return Targets([], whole=False)
+        self._log(device, frame.element.get("message"))
+        peers = [peer for peer in self.peers if peer is not origin and peer.wants_message(device, name, blob=True)]
+        listens = any(self._listens(driver, device, name, blob=True) for driver in self.drivers.values())
+        return Targets(peers, whole=listens)
+
+    def deliver_blob(self, origin: Connection, parts: list[bytes], peers: list[Connection], opening: Frame) -> None:
+        """Give a BLOB vector that has come whole to those who could not get it piece by piece."""
+        if opening.verb == "new" or origin.role != "driver":
+            self.receive(origin, whole(parts))
+            return
+        for peer in peers:
+            peer.pass_parts(parts, opening, origin)
+        if any(
+            self._listens(driver, opening.device or "", opening.name, blob=True) for driver in self.drivers.values()
+        ):
+            self._snooped(whole(parts))
+
     def _question(self, origin: Connection, frame: Frame) -> None:
         # A server that takes all of our devices asks for "*".
         device, name = (None if frame.device == "*" else frame.device), frame.name
-        if origin.role != "server":
-            origin.interest.ask(device, name)
+        if origin.role != "server" and origin.interest.ask(device, name):
+            self._changed()
         for driver in tuple(self.drivers.values()):
             if device in (None, driver.device) and origin.may_see(driver.device):
                 for definition in driver.definitions(name):
                     origin.send(definition)
         for peer in tuple(self.peers):
             if peer is not origin and self._may_have(peer, device):
-                peer.pass_on(frame)
+                peer.pass_on(frame, origin)
 
     def _permission(self, origin: Connection, frame: Frame) -> None:
         message = decode(frame)
@@ -183,10 +289,11 @@ class Router:
         if message.device is not None and origin.role == "client":
             origin.interest.name_device(message.device, message.name)
         origin.interest.blobs.set(message.device, message.name, message.mode)
+        self._changed()
         for peer in tuple(self.peers):
             # Servers behind us keep BLOBs to themselves unless told otherwise.
             if peer is not origin and peer.remote and self._may_have(peer, message.device):
-                peer.pass_on(frame)
+                peer.pass_on(frame, origin)
 
     def _may_have(self, peer: Connection, device: str | None) -> bool:
         """Return whether a question about the device is for this peer: it is its driver's, or nobody's yet."""
@@ -197,13 +304,13 @@ class Router:
         if device is None:
             origin.say(f"{frame.tag} without device")
             return
-        if origin.role == "client":
-            origin.interest.name_device(device, frame.name)
+        if origin.role == "client" and origin.interest.name_device(device, frame.name):
+            self._changed()
         owner = self.owners.get(device)
         if (driver := self.drivers.get(device)) is not None and origin.may_see(device):
             driver.receive(frame, origin)
         elif owner is not None and owner is not origin:
-            owner.pass_on(frame)
+            owner.pass_on(frame, origin)
             self.echo(frame, origin)
         elif origin.role == "client":
             known = ", ".join(sorted(name for name in (*self.drivers, *self.owners) if origin.may_see(name)))
@@ -217,9 +324,10 @@ class Router:
         self._log(device, frame.element.get("message"))
         if frame.tag == "delProperty" and name is None and device is not None:
             self.owners.pop(device, None)
+            self._changed()
         for peer in tuple(self.peers):
             if peer is not origin and peer.wants_message(device, name, blob=frame.tag == "setBLOBVector"):
-                peer.pass_on(frame)
+                peer.pass_on(frame, origin)
         self._snooped(frame)
 
     def _owns(self, origin: Connection, device: str, *, defining: bool) -> bool:
@@ -229,6 +337,7 @@ class Router:
         owner = self.owners.get(device)
         if owner is None and defining:
             owner = self.owners[device] = origin
+            self._changed()
         if owner is not None and owner is not origin:
             origin.forged(f"something of {device!r}, which belongs to {owner.peer}")
         return owner is None or owner is origin
@@ -242,15 +351,18 @@ class Router:
             return
         for peer in tuple(self.peers):
             if peer.role == "driver" and peer.wants_message(device, frame.name, blob=frame.tag == "setBLOBVector"):
-                peer.pass_on(frame)
+                peer.pass_on(frame, origin)
         self._snooped(frame)
 
     def _log(self, device: str | None, said: object) -> None:
         text = said.text if isinstance(said, Notice) else said.message if isinstance(said, DelProperty) else said
-        if text:
+        if text and self.on_message is not None:
             self.on_message(device, str(text))
 
     # Snooping
+
+    def _listens(self, driver: Driver, device: str, name: str | None, *, blob: bool) -> bool:
+        return driver.device != device and driver.snooping.interest.wants_message(device, name, blob=blob)
 
     def _snooped(self, frame: Frame) -> None:
         blob = frame.tag == "setBLOBVector"
@@ -266,7 +378,7 @@ class Router:
 
     def _tell_snoopers(self, message: Message, device: str, name: str | None, *, blob: bool) -> None:
         for driver in tuple(self.drivers.values()):
-            if driver.device != device and driver.snooping.interest.wants_message(device, name, blob=blob):
+            if self._listens(driver, device, name, blob=blob):
                 driver.snooping.put(message)
 
     def _ask_above(self, driver: Driver, server: Connection) -> None:

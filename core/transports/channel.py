@@ -18,8 +18,15 @@ _log = logging.getLogger("core.transport")
 IOV_MAX = 1024
 """How many buffers one system call takes on Linux."""
 
+SMALL = 1 << 16
+"""Up to how many bytes the rest of a buffer is copied, so that it does not hold the whole."""
+
 LINGER = 2.0
 """For how many seconds a peer is still written to that has closed its half."""
+
+
+def _nobody() -> None:
+    """Be told and do nothing."""
 
 
 @dataclass(slots=True)
@@ -62,6 +69,8 @@ class StreamChannel:
         self._closed = False
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._progressed: Callable[[], None] = _nobody
+        self._blocked: Callable[[], None] = _nobody
         self.resume()
 
     @property
@@ -88,6 +97,11 @@ class StreamChannel:
         if not self._flush_asked and not self._writing:
             self._flush_asked = True
             self._turns.before_wait(self._flush_turn)
+
+    def watch(self, progressed: Callable[[], None], blocked: Callable[[], None]) -> None:
+        """Call `progressed` when the kernel has taken something, `blocked` when it takes no more for now."""
+        self._progressed = progressed
+        self._blocked = blocked
 
     def pause(self) -> None:
         """Read no more until `resume`."""
@@ -179,7 +193,9 @@ class StreamChannel:
                     content = first.data if isinstance(first, _Attached) else first
                     if written < len(content):
                         # The descriptors have gone with the first byte.
-                        queue[0] = memoryview(content)[written:]
+                        rest = memoryview(content)[written:]
+                        # A few bytes that wait do not hold all that was sent.
+                        queue[0] = rest if len(rest) > SMALL else bytes(rest)
                         break
                     written -= len(content)
                     queue.popleft()
@@ -187,6 +203,8 @@ class StreamChannel:
             if not self._writing:
                 self._writing = True
                 self._loop.add_writer(self._sink.fileno(), self._flush)
+                self._blocked()
+            self._progressed()
             return
         except OSError as error:
             _log.debug("writing ended: %s", error)
@@ -195,6 +213,7 @@ class StreamChannel:
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self._sink.fileno())
+        self._progressed()
         self._tell_drained()
 
     def _write(self, first: bytes | memoryview | _Attached) -> int:

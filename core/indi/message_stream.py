@@ -1,0 +1,208 @@
+"""Cut a peer's stream into what can be passed on: runs of like messages, single elements, and BLOBs piece by piece.
+
+What has been seen before is framed and proven in runs (`core.indi.skeletons`). Everything else comes as one element,
+for lxml to prove. The base64 of a long BLOB is given out while it still arrives, checked by searches over the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from core.errors import ProtocolError
+from core.indi.frame import Frame, base64_only, without_false_length
+from core.indi.framing import MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
+from core.indi.skeletons import Skeleton, Skeletons, is_proper
+
+LONG_BLOB = 4096
+"""From how many bytes on a BLOB vector that has not arrived whole is given out in pieces."""
+LONGEST_TAG = 8192
+LINE_SEEN = 100
+"""How many bytes of a BLOB show whether it is in lines."""
+
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_ATTRIBUTES = rb"(?:[ \t\r\n]+[A-Za-z_][\w.:-]*[ \t\r\n]*=[ \t\r\n]*(?:\"[^\"<]*\"|'[^'<]*'))*[ \t\r\n]*"
+_OPENING = re.compile(
+    rb"<(set|new)BLOBVector" + _ATTRIBUTES + rb">[ \t\r\n]*(<oneBLOB(?=[ \t\r\n>])" + _ATTRIBUTES + rb">)"
+)
+_END = re.compile(rb"</oneBLOB[ \t\r\n]*>")
+_ANOTHER = re.compile(rb"<oneBLOB(?=[ \t\r\n/>])" + _ATTRIBUTES + rb"(/?)>")
+_LAST_OF = {verb: re.compile(rb"</" + verb + rb"BLOBVector[ \t\r\n]*>") for verb in (b"set", b"new")}
+_TAG = re.compile(rb"<(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Be one or more messages of one shape, proven well-formed."""
+
+    skeleton: Skeleton
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlobOpening:
+    """Begin a BLOB vector: `frame` is the vector with its first BLOB, which is empty there; `raw` goes to others."""
+
+    frame: Frame
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPart:
+    """Be a piece of base64, or the end of one BLOB and the beginning of the next."""
+
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BlobClosing:
+    """End a BLOB vector."""
+
+    raw: bytes
+
+
+Piece = bytes | Run | BlobOpening | BlobPart | BlobClosing
+
+
+class MessageStream(Framer):
+    """Turn what arrives into pieces; raise ProtocolError for what is none, as `Framer` does."""
+
+    def __init__(
+        self,
+        *,
+        maximum_size: int = MAXIMUM_SIZE,
+        maximum_blob: int = MAXIMUM_BLOB,
+        maximum_depth: int = MAXIMUM_DEPTH,
+    ) -> None:
+        super().__init__(maximum_size=maximum_size, maximum_blob=maximum_blob, maximum_depth=maximum_depth)
+        self._skeletons = Skeletons()
+        self._last: Skeleton | None = None
+        self._verb = b""  # of the BLOB vector that is open
+        self._in_body = False
+        self._blob_length = 0
+
+    @property
+    def missing_end(self) -> bytes:
+        """Return what would end the BLOB vector that is open; nothing if there is none."""
+        if not self._verb:
+            return b""
+        return (b"</oneBLOB>" if self._in_body else b"") + b"</" + self._verb + b"BLOBVector>\n"
+
+    def next_piece(self) -> Piece | None:
+        """Return the next piece, None if there is none yet; raise ProtocolError for what is none."""
+        if self._verb:
+            return self._next_of_blob()
+        if self._start < 0 and not self._until and self._buffer.__class__ is bytes:
+            run = self._run()
+            if run is not None:
+                return run
+        element = self.next_element()
+        if element is None and self._start >= 0 and len(self._buffer) - self._start >= LONG_BLOB:
+            return self._opening()
+        return element
+
+    def learn(self, frame: Frame) -> None:
+        """Take note of an element that lxml has proven, so that others like it come in runs."""
+        self._skeletons.consider(frame.raw, frame)
+
+    def _run(self) -> Run | None:
+        data = bytes(self._buffer)
+        at = self._at
+        if at == len(data):
+            return None
+        skeleton = self._last
+        end = skeleton.end_of_run(data, at) if skeleton is not None else at
+        if end == at:
+            if data[at] in b" \t\r\n":
+                space = _SPACE.match(data, at)
+                at = space.end() if space is not None else at
+            found = self._skeletons.find(data, at)
+            if found is None:
+                return None
+            skeleton, end = found
+            self._last = skeleton
+        if skeleton is None:
+            return None
+        # A copy where it is not the whole: a few bytes that wait must not hold all that was read.
+        run = data[at:end] if at or end < len(data) else data
+        if not is_proper(run):
+            return None
+        self._at = end
+        return Run(skeleton, run)
+
+    def _opening(self) -> BlobOpening | None:
+        """Begin to give out a BLOB vector in pieces, if enough of it is there."""
+        start, buffer = self._start, self._buffer
+        opening = _OPENING.match(buffer, start)
+        if opening is None or len(buffer) - opening.end() < LINE_SEEN:
+            return None
+        self._verb = opening.group(1)
+        vector = bytes(buffer[start : opening.start(2)])
+        one = without_false_length(opening.group(2), bytes(buffer[opening.end() : opening.end() + LINE_SEEN]))
+        frame = Frame(bytes(buffer[start : opening.end()]) + b"</oneBLOB></" + self._verb + b"BLOBVector>")
+        self._blob_length = 0
+        self._in_body = True
+        self._start, self._depth = -1, 0
+        self._at = opening.end()
+        return BlobOpening(frame, vector + one)
+
+    def _next_of_blob(self) -> BlobPart | BlobClosing | None:
+        buffer, at = self._buffer, self._at
+        if at == len(buffer):
+            self._drop_consumed()
+            return None
+        if self._in_body:
+            end = buffer.find(b"<", at)
+            stop = end if end >= 0 else len(buffer)
+            if stop > at:
+                body = bytes(buffer) if at == 0 and stop == len(buffer) else bytes(buffer[at:stop])
+                self._count(len(body))
+                if not base64_only(body):
+                    raise ProtocolError("a BLOB is not base64")
+                self._at = stop
+                return BlobPart(body)
+        return self._markup(at)
+
+    def _count(self, length: int) -> None:
+        self._blob_length += length
+        if self._blob_length * 3 // 4 > self.maximum_blob + self.maximum_size:
+            raise ProtocolError(f"BLOBs of one message are longer than {self.maximum_blob} bytes")
+
+    def _markup(self, at: int) -> BlobPart | BlobClosing | None:
+        """Return the tag that stands between two BLOBs or behind the last; no comments, nothing else."""
+        raw = bytes(self._buffer[at : at + LONGEST_TAG + LINE_SEEN])
+        space = _SPACE.match(raw)
+        begin = space.end() if space is not None else 0
+        if begin == len(raw):
+            return None
+        tag = next((tag for expected in self._expected() if (tag := expected.match(raw, begin)) is not None), None)
+        if tag is None:
+            if raw[begin] != 0x3C or _TAG.match(raw, begin) is not None or len(raw) > LONGEST_TAG:
+                raise ProtocolError("a BLOB vector holds something other than BLOBs")
+            return None
+        text = tag.group()
+        opens = tag.re is _ANOTHER and not tag.group(1)
+        if tag.re is _ANOTHER:
+            _prove_tag(text)
+        if opens:
+            body = raw[tag.end() : tag.end() + LINE_SEEN]
+            if len(body) < LINE_SEEN and b"<" not in body:
+                return None
+            text = without_false_length(text, body)
+        passed = raw[:begin] + text
+        self._count(len(passed))
+        self._in_body = opens
+        self._at = at + tag.end()
+        if tag.re is not _LAST_OF[self._verb]:
+            return BlobPart(passed)
+        self._verb = b""
+        self._drop_consumed()
+        return BlobClosing(passed + b"\n")
+
+    def _expected(self) -> tuple[re.Pattern[bytes], ...]:
+        return (_END,) if self._in_body else (_ANOTHER, _LAST_OF[self._verb])
+
+
+def _prove_tag(tag: bytes) -> None:
+    """Raise ProtocolError unless the start tag of a BLOB is well-formed."""
+    Frame(tag if tag.endswith(b"/>") else tag[:-1] + b"/>")

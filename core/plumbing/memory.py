@@ -1,0 +1,65 @@
+"""Keep what waits for all peers together within the machine's memory.
+
+Most of what waits is shared: one buffer for all who get the same message. So what counts is not a sum over the peers
+but what the process has; beyond the limit the peer for which most is held has to go.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Protocol
+
+LOOK_EVERY = 0.1
+WORTH_A_LOOK = 1 << 20
+"""A peer for which less is held never has to go."""
+
+_STATM = Path("/proc/self/statm")
+
+
+class Holder(Protocol):
+    """Be a peer for which memory is held."""
+
+    @property
+    def held(self) -> int:
+        """Return how many bytes are held for it."""
+        ...
+
+    def refuse(self, why: str) -> None:
+        """Let it go."""
+        ...
+
+
+def default_limit() -> int:
+    """Return half of the machine's memory, in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+class Memory:
+    """Watch the memory of the process while much is held for peers."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit or default_limit()
+        self._next_look = 0.0
+
+    def look(self, holders: list[Holder]) -> None:
+        """Let the peer go for which most is held, if the process has grown beyond the limit."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_EVERY
+        used = resident()
+        if used <= self.limit or not holders:
+            return
+        largest = max(holders, key=lambda holder: holder.held)
+        if largest.held > WORTH_A_LOOK:
+            largest.refuse(f"memory is short ({used >> 20} MiB used), and {largest.held} bytes are held for it")
+
+
+def resident() -> int:
+    """Return how many bytes of memory the process has; 0 where the system does not tell."""
+    try:
+        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
