@@ -1,4 +1,4 @@
-"""plugin-spi-sensor: a BME280 on a shared SPI bus: temperature, humidity and pressure."""
+"""plugin-spi-sensor: sensors on shared SPI buses, real and simulated."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ core_api = 1
 
 @hookimpl
 def core_register_devices() -> list[type[Device]]:
-    """Return the sensor."""
-    from plugin_spi_sensor.devices.bme280 import Bme280Sensor
+    """Return the sensors."""
+    from plugin_spi_sensor.devices import SENSORS
 
-    return [Bme280Sensor]
+    return list(SENSORS)
 
 
 @hookimpl

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 
 from core import Device
+from core.resource import Handle
+from core.sim.spi import SimulatedSpiChip
 from core.testing import DriverHarness
+from core.testing.bus_record import BusRecord
 from plugin_spi_sensor.bus import shared
 
 Running = Callable[..., AbstractAsyncContextManager[None]]
@@ -26,6 +30,21 @@ def running() -> Running:
             yield
 
     return run
+
+
+@pytest.fixture
+def socket() -> Iterator[Callable[..., tuple[Handle[Any], BusRecord]]]:
+    """Return a function that puts a chip on a bus and returns a handle of it, and the record of what is sent."""
+    with ExitStack() as stack:
+
+        def plugged(chip: SimulatedSpiChip) -> tuple[Handle[Any], BusRecord]:
+            seat = shared.take_seat("simulated:desk", 0, "the test", baudrate=1_000_000)
+            stack.callback(seat.leave)
+            record = BusRecord(chip)
+            seat.shared.bus.attach(0, record)
+            return seat.handle, record
+
+        yield plugged
 
 
 @pytest.fixture(autouse=True)

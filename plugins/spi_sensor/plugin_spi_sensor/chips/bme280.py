@@ -154,7 +154,7 @@ class Bme280(Chip):
         (found,) = await self._read(Register.ID, 1)
         if found == CHIP_ID:
             return
-        raise wrong_id(found, CHIP_ID, "BME280")
+        raise wrong_id(found, CHIP_ID, "a BME280")
 
     async def _start(self, settings: Settings) -> None:
         # Set anew each time: `ctrl_hum` counts from the write to `ctrl_meas` on, which comes last (section 5.4.3).

@@ -8,13 +8,21 @@ from contextlib import AbstractAsyncContextManager
 from core import DeviceUnavailable
 from plugin_spi_sensor.bus.protocol import SpiBus
 
-__all__ = ["SILENT", "Chip", "Delay", "wrong_id"]
+__all__ = ["SILENT", "Chip", "ChipFault", "Delay", "wrong_id"]
 
 Delay = Callable[[float], Awaitable[object]]
 """Waits for a number of seconds while others run."""
 
 SILENT = (0x00, 0xFF)
 """What a bus reads where nothing answers: its pull resistor."""
+
+
+class ChipFault(DeviceUnavailable):
+    """Report what a chip itself has found wrong with what is connected to it; `names` are its faults, joined by |."""
+
+    def __init__(self, text: str, names: str) -> None:
+        super().__init__(text)
+        self.names = frozenset(names.lower().split("|")) - {""}
 
 
 class Chip:
@@ -42,9 +50,9 @@ class Chip:
 
 
 def wrong_id(found: int, wanted: int, chip: str) -> DeviceUnavailable:
-    """Return the error for a chip that says it is another, or says nothing at all."""
+    """Return the error for a chip (such as "a BME280") that says it is another, or says nothing at all."""
     if found in SILENT:
         why = "nothing answers; check its power, its wiring and the option chip_select"
     else:
         why = "it is another chip; check the options type and chip_select"
-    return DeviceUnavailable(f"chip id is {found:#04x}, that of a {chip} is {wanted:#04x}: {why}")
+    return DeviceUnavailable(f"chip id is {found:#04x}, that of {chip} is {wanted:#04x}: {why}")

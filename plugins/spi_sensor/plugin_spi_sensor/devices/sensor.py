@@ -5,8 +5,8 @@ from __future__ import annotations
 import abc
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Protocol
 
@@ -35,6 +35,7 @@ from core.ticks import every
 from plugin_spi_sensor.bus.names import ALLOWED_BUSES, SIMULATED, check_select, parse_bus
 from plugin_spi_sensor.bus.protocol import SpiBus
 from plugin_spi_sensor.bus.shared import Seat, take_seat
+from plugin_spi_sensor.chips.chip import ChipFault
 
 __all__ = ["LONGEST_RETRY", "Reading", "SensorOptions", "SimulatedSensor", "SpiSensor"]
 
@@ -259,6 +260,22 @@ class SpiSensor(Device, abc.ABC):
         """Let the simulated chip fail in these ways."""
         self._set_faults({**self.vectors[FAULTS.name].values, **new})
 
+    @contextmanager
+    def shown_in(self, lights: LightVector) -> Iterator[None]:
+        """Show what a chip finds wrong with what is connected to it in lights that have the faults' names."""
+        try:
+            yield
+        except ChipFault as fault:
+            self._show(lights, fault.names)
+            raise
+        self._show(lights, frozenset())
+
+    @staticmethod
+    def _show(lights: LightVector, names: frozenset[str]) -> None:
+        states: dict[str, State] = {name: "Alert" if name in names else "Ok" for name in lights.members}
+        if states != lights.values:
+            lights.update(states, state="Alert" if names else "Ok")
+
     def too_short(self, period: float) -> str:
         """Return why the chip cannot measure once in so many seconds, nothing if it can."""
         shortest = self.conversion_seconds()
@@ -341,8 +358,8 @@ class SpiSensor(Device, abc.ABC):
     def _publish(self, reading: Reading) -> None:
         if self._before.maxlen != 1:
             self._before.append(reading)
-            count = len(self._before)
-            reading = {name: math.fsum(one[name] for one in self._before) / count for name in reading}
+            before = {name: [one[name] for one in self._before if name in one] for name in reading}
+            reading = {name: math.fsum(values) / len(values) for name, values in before.items()}
         if self._corrections:
             reading = {
                 name: value * self._corrections[name][0] + self._corrections[name][1]
