@@ -6,9 +6,11 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from core.assembly import Assembly, ProgramStart
+from core.device import Device
 from core.errors import CoreError, PluginConflict
 from core.guard import is_failure
 from core.instance import Instance
@@ -18,6 +20,8 @@ from core.plugin_code import said
 from core.plugins import PluginSet
 from core.plumbing import DeviceDriver, Router, Transport
 from core.program_device import ProgramDevice
+from core.properties import Event
+from core.saved_settings import SavedSettings
 from core.signals import ended_by_signals
 from core.time_limit import run_within
 
@@ -31,13 +35,15 @@ LEAVE_SECONDS = 0.02
 """How long one who was cancelled at the end of all has to go."""
 
 Companion = Callable[["App"], Awaitable[None]]
+Watcher = Callable[[Device, Event], None]
 
 
 class App:
     """Run an assembly: open its transports and devices, and close them when a signal or a transport says so.
 
     `say` gets each line for people. `companions`, a view or the control socket, run as long and are cancelled last.
-    With `ends_with_drivers` the run fails when the last transport that brings devices has ended for good.
+    With `ends_with_drivers` the run fails when the last transport that brings devices has ended for good. What devices
+    are to remember is kept in `state_folder`, nothing without one.
     """
 
     def __init__(
@@ -48,13 +54,19 @@ class App:
         say: Callable[[str], None],
         companions: tuple[Companion, ...] = (),
         ends_with_drivers: bool = False,
+        state_folder: Path | None = None,
     ) -> None:
         self.assembly = assembly
         self.plugins = plugins
         self.router = Router()
-        self.instances = [
-            Instance(device, assembly.plugins[name], self._beginning(name)) for name, device in assembly.devices.items()
-        ]
+        self.state_folder = state_folder
+        self.on_state: Callable[[], None] = lambda: None
+        """Is called whenever the state of a device has changed."""
+        self.on_hangup: Callable[[], None] = self.stop
+        """Is called for SIGHUP: the end of a terminal, and with that of the run, unless something else is meant."""
+        self.stopping: asyncio.Event = asyncio.Event()
+        """Is set when the run has begun to end."""
+        self.instances = [self._instance(assembly, name) for name in assembly.devices]
         self.transports: dict[str, Transport] = {}
         self.exit_status = 0
         self.unended: list[str] = []
@@ -62,9 +74,10 @@ class App:
         self._say = say
         self._companions = companions
         self._ends_with_drivers = ends_with_drivers
-        self._drivers: list[DeviceDriver] = []
+        self._drivers: dict[str, DeviceDriver] = {}
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._watchers: list[Watcher] = []
         self._serving: dict[str, asyncio.Task[None]] = {}
-        self._stopping: asyncio.Event = asyncio.Event()
         self._ends_at = 0.0
 
     @property
@@ -76,10 +89,15 @@ class App:
         """Let something more run as long as the run lasts; before it begins."""
         self._companions += (companion,)
 
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Tell `watcher` every event of every device, also of later ones; call what is returned to end that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
     def stop(self, exit_status: int = 0) -> None:
         """End the run."""
         self.exit_status = self.exit_status or exit_status
-        self._stopping.set()
+        self.stopping.set()
 
     def run(self, *, ignore_signals_afterwards: bool = False) -> int:
         """Run on a loop of its own until stopped, and return the exit status; see `unended` for what is left behind.
@@ -95,7 +113,7 @@ class App:
 
     async def serve(self, *, ignore_signals_afterwards: bool = False) -> None:
         """Run on the loop that runs already, until stopped."""
-        with ended_by_signals(self.stop, ignored_afterwards=ignore_signals_afterwards):
+        with ended_by_signals(self.stop, lambda: self.on_hangup(), ignored_afterwards=ignore_signals_afterwards):
             await self._serve()
 
     async def _serve_and_leave(self, ignore_signals_afterwards: bool) -> None:
@@ -139,21 +157,59 @@ class App:
         await asyncio.wait([serving], timeout=END_SECONDS)
         await self._close_transport(transport)
 
+    def add_device(self, assembly: Assembly, name: str) -> None:
+        """Let a device of another assembly live in this run; its name is free."""
+        self.assembly.adopt(assembly, name)
+        instance = self._instance(assembly, name)
+        self.instances.append(instance)
+        self._add_driver(instance)
+        driver = self._drivers[name]
+        driver.announce()
+        driver.begin()
+        self._begin_life(instance)
+        self.on_state()
+
+    async def remove_device(self, name: str) -> None:
+        """Close a device and take it away from everybody who knows it."""
+        life, driver = self._lives.pop(name), self._drivers.pop(name)
+        life.cancel()
+        await asyncio.wait([life])
+        error = await run_within(STEP_SECONDS, driver.close(), f"{name}: commands")
+        if error is not None:
+            _log.error("%s", error)
+        self.router.remove(driver)
+        self.instances = [one for one in self.instances if one.device.name != name]
+        self.assembly.forget(name)
+        self.on_state()
+
+    async def begin_program(self, assembly: Assembly, name: str) -> None:
+        """Begin with the programs that another assembly says for a device that stays, after all that run have ended."""
+        self.assembly.programs.pop(name, None)
+        if name in assembly.programs:
+            self.assembly.programs[name] = assembly.programs[name]
+        instance = next(one for one in self.instances if one.device.name == name)
+        instance.begin = self._beginning(self.assembly, name)
+        if instance.state == "ready" and isinstance(instance.device, ProgramDevice):
+            await instance.device.end_program()
+            await instance.begin()
+
     async def _serve(self) -> None:
-        tasks: list[asyncio.Task[Any]] = []
         companions: list[asyncio.Task[Any]] = []
-        self._add_drivers()
+        for instance in self.instances:
+            self._add_driver(instance)
+        for driver in self._drivers.values():
+            driver.begin()
         try:
             for transport in self.assembly.transports:
                 await self.add_transport(transport)
             for instance in self.instances:
-                self._say(f"{instance.device.name}: {said(instance.device.summary)}")
-                tasks.append(asyncio.create_task(instance.live(), name=f"device {instance.device.name}"))
+                self._begin_life(instance)
             companions += [asyncio.create_task(self._accompany(one)) for one in self._companions]
-            await self._stopping.wait()
+            await self.stopping.wait()
         finally:
+            self.stopping.set()
             self._ends_at = asyncio.get_running_loop().time() + END_SECONDS
-            await asyncio.shield(self._end(tasks))
+            await asyncio.shield(self._end(list(self._lives.values())))
             # Last, so that a view shows what has been left behind.
             await _cancel(companions, STEP_SECONDS)
 
@@ -189,7 +245,7 @@ class App:
             instance.device.closed_because = "it is being closed"
         await _cancel([*tasks, *self._serving.values()], DEVICES_SECONDS)
         # Clients have been told how the devices were left; from here on their drivers are silent.
-        closings = [run_within(STEP_SECONDS, one.close(), f"{one.device}: commands") for one in self._drivers]
+        closings = [run_within(STEP_SECONDS, one.close(), f"{one.device}: commands") for one in self._drivers.values()]
         for error in await asyncio.gather(*closings):
             if error is not None:
                 _log.error("%s", error)
@@ -202,23 +258,41 @@ class App:
         if error is not None:  # one that cannot close keeps the others from nothing
             _log.error("transport %s failed while closing: %s", transport.name, error, exc_info=error)
 
-    def _add_drivers(self) -> None:
-        for observer in self.plugins.observers.values():
-            for device in self.assembly.devices.values():
-                device.observe(functools.partial(observer, device))
-        for device in self.assembly.devices.values():
-            driver = DeviceDriver(device, self.router)
-            self.router.add(driver)
-            self._drivers.append(driver)
-        for driver in self._drivers:
-            driver.begin()
+    def _instance(self, assembly: Assembly, name: str) -> Instance:
+        device = assembly.devices[name]
+        settings = SavedSettings(device, self.state_folder) if self.state_folder is not None else None
+        instance = Instance(device, assembly.plugins[name], self._beginning(assembly, name), settings)
+        instance.on_state = lambda: self.on_state()
+        return instance
 
-    def _beginning(self, name: str) -> Callable[[], Awaitable[None]] | None:
-        starts = self.assembly.programs.get(name)
-        device = self.assembly.devices[name]
+    def _begin_life(self, instance: Instance) -> None:
+        name = instance.device.name
+        self._say(f"{name}: {said(instance.device.summary)}")
+        self._lives[name] = asyncio.create_task(instance.live(), name=f"device {name}")
+
+    def _add_driver(self, instance: Instance) -> None:
+        device = instance.device
+        for observer in self.plugins.observers.values():
+            device.observe(functools.partial(observer, device))
+        device.observe(functools.partial(self._watch, device))
+        driver = self._drivers[device.name] = DeviceDriver(device, self.router)
+        self.router.add(driver)
+        instance.end_commands = driver.end_commands
+
+    def _watch(self, device: Device, event: Event) -> None:
+        for watcher in tuple(self._watchers):
+            watcher(device, event)
+
+    def _beginning(self, assembly: Assembly, name: str) -> Callable[[], Awaitable[None]]:
+        starts = assembly.programs.get(name)
+        device = assembly.devices[name]
         if not starts or not isinstance(device, ProgramDevice):
-            return None
+            return _nothing
         return functools.partial(_begin, device, starts)
+
+
+async def _nothing() -> None:
+    """Begin with nothing."""
 
 
 async def _begin(device: ProgramDevice, starts: Sequence[ProgramStart]) -> None:

@@ -54,8 +54,21 @@ class Assembly:
     """Which programs each device begins with, in the order of core.toml."""
     isolated: dict[str, type[Device]] = field(default_factory=dict)
     """The instances that run in processes of their own, and what they are; each is one of the transports too."""
+    tables: dict[str, Table] = field(default_factory=dict)
+    """What core.toml says of each device and transport, by the title of its table."""
     failed: dict[str, str] = field(default_factory=dict)
     """The instances that could not be made because of a mistake in a plugin, and why; the others run without them."""
+
+    def adopt(self, other: Assembly, name: str) -> None:
+        """Take a device of another assembly, with all that belongs to it."""
+        self.devices[name], self.plugins[name] = other.devices[name], other.plugins[name]
+        if name in other.programs:
+            self.programs[name] = other.programs[name]
+
+    def forget(self, name: str) -> None:
+        """Take a device away, with all that belongs to it."""
+        for named in (self.devices, self.plugins, self.programs):
+            named.pop(name, None)
 
 
 def usable_proposals(plugins: PluginSet) -> list[Proposal]:
@@ -115,6 +128,8 @@ def _add(assembly: Assembly, table: Table, plugins: PluginSet) -> None:
     {"device": _add_device, "transport": _add_transport, "program": _add_program}[table.section](
         assembly, table, plugins
     )
+    if table.section != "program":
+        assembly.tables[table.title] = table
 
 
 def _add_device(assembly: Assembly, table: Table, plugins: PluginSet) -> None:

@@ -39,9 +39,10 @@ Answer = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 class Control:
     """Answer the questions of `corectl` about a run; pass `serve` to the App as a companion."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, reload: Callable[[App], Awaitable[dict[str, Any]]] | None = None) -> None:
         self.path = socket_path(name)
         self._name = name
+        self._reload_run = reload
         self._app: App | None = None
         self._answers: dict[str, Answer] = {
             "status": self._status,
@@ -49,6 +50,7 @@ class Control:
             "driver stop": self._driver_stop,
             "driver restart": self._driver_restart,
             **{f"program {what}": functools.partial(self._program, one) for what, one in PROGRAM_ANSWERS.items()},
+            "reload": self._reload,
         }
 
     async def serve(self, app: App) -> None:
@@ -120,6 +122,11 @@ class Control:
         for there in answers:
             own["programs"] += (there or {}).get("programs", [])
         return own
+
+    async def _reload(self, _question: Mapping[str, Any]) -> dict[str, Any]:
+        if self._reload_run is None:
+            raise ConfigError(f"the run {self._name!r} has no core.toml that could be reloaded")
+        return {"reload": await self._reload_run(self._run)}
 
     async def _driver_start(self, question: Mapping[str, Any]) -> dict[str, Any]:
         from core.drivers.executable import Executable

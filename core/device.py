@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.errors import CoreError, DefinitionError, ValueRefused
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from core.sim.unplugging import Simulation
 
 _log = logging.getLogger("core.device")
+
+HouseHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""What takes the values that a client has sent for a vector of the house."""
 
 NOT_OPEN_YET, BEING_OPENED = "it is not open yet", "it is being opened"
 """Why a device is closed that will soon be open, or be known to have failed."""
@@ -72,12 +75,14 @@ class Device:
         self.options = options if options is not None else self.Options()
         self._closed_because: str | None = NOT_OPEN_YET
         self.log = logging.getLogger(f"core.device.{name}")
-        self.when_lost: Callable[[BaseException], None] | None = None
         self.vectors: dict[str, Vector[Any, Any]] = {}
         self._listeners: list[Listener] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self.snoops: dict[tuple[str, str | None], bool] = {}
         self._failing: dict[str, str] = {}
+        self._always: dict[str, HouseHandler] = {}
+        self.lost_with: BaseException | None = None
+        """What the hardware has gone with, until it is opened again."""
         for attribute, template in self.templates.items():
             vector = template.bound(self._emit)
             self.vectors[vector.name] = vector
@@ -98,8 +103,9 @@ class Device:
 
         Without effect while it is not open.
         """
-        if self.when_lost is not None:
-            self.when_lost(error)
+        if self._closed_because is None and self.lost_with is None:
+            self.lost_with = error
+            self._emit(Event("lost"))
 
     def summary(self) -> str:
         """Return in a few words what the device runs on, for people."""
@@ -182,6 +188,16 @@ class Device:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def serve_always(self, vector: Vector[Any, Any], handler: HouseHandler, *, first: bool = False) -> None:
+        """Have a vector of the house, before all others if `first`; `handler` takes its values even while closed."""
+        bound = vector.bound(self._emit)
+        self.vectors = {bound.name: bound, **self.vectors} if first else {**self.vectors, bound.name: bound}
+        self._always[bound.name] = handler
+
+    def takes_always(self, name: str) -> bool:
+        """Return whether new values for a vector are taken in whatever state the device is."""
+        return name in self._always
+
     def start_ticks(self, loop: Loop) -> None:
         """Begin the ticks; the device is open."""
         for tick in self._ticks.values():
@@ -205,8 +221,19 @@ class Device:
         for the sender alone, if the device is not open, a rule is broken or the handler refuses it; any other failure
         of the handler becomes the vector's state Alert.
         """
+        if (handler := self._always.get(vector.name)) is not None:
+            accepted = vector.check_new(new)
+            on_accepted()
+            await handler(accepted)
+            return
         if self.closed_because is not None:
             raise ValueRefused(f"{self.name}: {self.closed_because}")
+        await self.take_values(vector, new, on_accepted)
+
+    async def take_values(
+        self, vector: Vector[Any, Any], new: Mapping[str, Any], on_accepted: Callable[[], None] = lambda: None
+    ) -> None:
+        """Do as `take_new` for values that may come before the device is open to others: saved ones."""
         accepted = vector.check_new(new)
         spoken: set[str] = set()
         token = HANDLED.set(spoken)

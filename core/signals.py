@@ -14,8 +14,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
-def ended_by_signals(stop: Callable[[], None], *, ignored_afterwards: bool) -> Iterator[None]:
+def ended_by_signals(
+    stop: Callable[[], None], on_hangup: Callable[[], None], *, ignored_afterwards: bool
+) -> Iterator[None]:
     """Call `stop` in the running loop for each signal inside of the returned context; in other threads do nothing.
+
+    SIGHUP calls `on_hangup`.
 
     `ignored_afterwards` is for the end of a process: a signal that comes then must not make a failure of a good end.
     asyncio's own handlers cannot be used for that, since there is a moment of the default action when they go.
@@ -25,8 +29,8 @@ def ended_by_signals(stop: Callable[[], None], *, ignored_afterwards: bool) -> I
         return
     loop = asyncio.get_running_loop()
 
-    def take(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stop)
+    def take(number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(on_hangup if number == signal.SIGHUP else stop)
 
     awake, wake = socket.socketpair()
     awake.setblocking(False)

@@ -24,6 +24,7 @@ OWN_COMMANDS = {
     "list-programs": "core.cli.listing",
     "new-plugin": "core.cli.new_plugin",
     "program": "core.cli.programs",
+    "reload": "core.cli.control",
     "run": "core.cli.run",
     "serve": "core.cli.serve",
     "set": "core.cli.client_commands",

@@ -60,9 +60,10 @@ def _of_device(device: dict[str, Any], run: int) -> str:
         region = "" if one["region"] == "all" else f" on {one['region']}"
         state = "" if one["state"] == "running" else f" ({one['state']})"
         runs.append(f"{one['program']}{region}{state}")
-    text: str = ", ".join(runs) or device["cause"] or device["summary"]
-    process = device["process"]
-    return text if process in (run, None) else f"{text} (process {process})"
+    failed, process, again = device["state"] == "failed", device["process"], device["retry_seconds"]
+    text = str(device["cause"] if failed else ", ".join(runs) or device["summary"])
+    text += f" (process {process})" if process not in (run, None) else ""
+    return f"{text}, next try in {again:.0f} s" if failed and again is not None else text
 
 
 def _task(task: dict[str, Any]) -> tuple[str, ...]:
@@ -76,6 +77,29 @@ def _task(task: dict[str, Any]) -> tuple[str, ...]:
         str(task["errors"]),
         *(f"{seconds * 1000:.3f} ms" for seconds in times),
     )
+
+
+@click.command("reload")
+@run_name
+@click.option("--json", "as_json", is_flag=True, help="Print stable JSON.")
+def reload(name: str, as_json: bool) -> None:
+    """Apply a changed core.toml: close and open only what has changed. A file with a mistake changes nothing."""
+    done = ask_run(name, "reload")["reload"]
+    if as_json:
+        show_json({"version": 1, **done})
+    else:
+        lines = [
+            *(f"{title}: opened" for title in done["opened"]),
+            *(f"{title}: closed and opened again" for title in done["reopened"]),
+            *(f"{title}: closed" for title in done["closed"]),
+            *(f"{device}: its program has changed" for device in done["programs"]),
+        ]
+        for line in [*lines, *done["restart"]] or ([] if done["failed"] else ["nothing has changed"]):
+            click.echo(line)
+        for line in done["failed"]:
+            click.echo(f"corectl: {line}", err=True)
+    if done["failed"]:
+        raise click.exceptions.Exit(1)
 
 
 @click.group("driver")

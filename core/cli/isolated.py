@@ -36,6 +36,7 @@ def main(name: str, source: str) -> None:
     from core.app import App
     from core.assembly import assemble
     from core.control import Control
+    from core.saved_settings import state_folder
 
     streams = reserve_streams()  # before any plugin is imported, since that may print
     config = parse(tomllib.loads(os.environ.pop(CONFIGURATION)), source)
@@ -46,7 +47,9 @@ def main(name: str, source: str) -> None:
     with LogLines(screen, chosen.core.log_level, own_lines=False, formatter=PriorityFormatter()) as lines:
         control = Control(child_run_name(chosen.core.name, os.getpid()))
         # Its parts are told by the run that has started it.
-        app = App(assembly, plugins, say=lambda _: None, companions=(screen.accompany, control.serve))
+        companions = (screen.accompany, control.serve)
+        states = state_folder(chosen.core.name)
+        app = App(assembly, plugins, say=lambda _: None, companions=companions, state_folder=states)
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)
 

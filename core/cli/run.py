@@ -43,6 +43,7 @@ def run(
     CONFIG is a core.toml; left out, it is sought in this directory, in your configuration directory and in /etc/core.
     Without any, simulated devices run, so that everything can be tried without hardware.
     """
+    from core import config as configuration
     from core.app import App, Companion
     from core.assembly import assemble
     from core.cli.choices import chosen_config, discovered, with_default
@@ -51,6 +52,9 @@ def run(
     from core.control import Control
     from core.drivers.descriptor_limit import raise_descriptor_limit
     from core.errors import ConfigError
+    from core.reload import Reload
+    from core.saved_settings import state_folder
+    from core.supervision import Notifier, Supervision, supervised
 
     streams = None
     if stdin_device is None:
@@ -82,10 +86,25 @@ def run(
                 screen.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
         for notice in (*notices, *_without_effect(chosen, port=port, host=host)):
             screen.say(notice)
-        companions: tuple[Companion, ...] = (screen.accompany,)
+        supervision = Supervision(Notifier())
+        companions: tuple[Companion, ...] = (screen.accompany, supervision.accompany)
+        reload = None
+        if (path := chosen.path) is not None:
+
+            def read() -> Config:
+                again = configuration.load(path)
+                return with_transports(
+                    again, port=port, host=host, stdin_device=stdin_device, streams=streams or (0, 1)
+                )
+
+            reload = Reload(chosen, read, supervision)
+            if supervised():
+                companions += (reload.accompany,)
         if stdin_device is None:  # many of these run beside each other, each under a server of its own
-            companions += (Control(chosen.core.name).serve,)
-        app = App(assembly, plugins, say=screen.say, companions=companions)
+            companions += (Control(chosen.core.name, reload.answer if reload is not None else None).serve,)
+        # A run without core.toml is one for trying, and leaves nothing behind.
+        states = state_folder(chosen.core.name) if chosen.path is not None else None
+        app = App(assembly, plugins, say=screen.say, companions=companions, state_folder=states)
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)
 

@@ -70,7 +70,7 @@ class DeviceDriver:
             known = ", ".join(self._device.vectors)
             origin.send(notice(f"{self.device} has no property {name!r}; it has {known}", self.device))
             return
-        if self._device.is_opening:
+        if self._device.is_opening and not self._device.takes_always(name):
             # It is known in a moment whether the command can be carried out; until then all keep their order.
             self._early.append((frame, origin))
             self._count(frame, origin)
@@ -109,17 +109,32 @@ class DeviceDriver:
         """Resume nothing for a peer that has gone; its commands are carried out all the same."""
         self._paused.discard(origin)
 
-    async def close(self) -> None:
-        """Cancel and await the commands that run."""
-        self._silence()
-        await self.snooping.close()
-        running = [queue.running for queue in self._queues.values() if queue.running is not None]
-        for queue in self._queues.values():
-            queue.commands.clear()
+    def announce(self) -> None:
+        """Define all properties to those who have asked for such a device before it was here."""
+        for message in self.definitions(None):
+            self._router.tell(message, self.device, message.name)
+
+    async def end_commands(self) -> None:
+        """Cancel and await the commands that run, before the device is closed under them."""
+        running = {queue.running: queue for queue in self._queues.values() if queue.running is not None}
         for task in running:
             task.cancel()
-        if running:
-            await asyncio.wait(running)
+        if not running:
+            return
+        await asyncio.wait(running)
+        why = self._device.closed_because or "it is being closed"
+        for queue in running.values():
+            if queue.vector.state == "Busy" and queue.running is None:
+                queue.vector.update(state="Alert", message=f"{self.device}.{queue.vector.name}: broken off: {why}")
+
+    async def close(self) -> None:
+        """Cancel and await the commands that run, and tell nothing any more."""
+        for queue in self._queues.values():
+            queue.commands.clear()
+        self._early.clear()
+        self._silence()
+        await self.snooping.close()
+        await self.end_commands()
 
     def _advance(self, queue: CommandQueue) -> None:
         """Carry out the commands of one vector until one of them waits."""

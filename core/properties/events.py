@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from core.properties.vectors import Vector
 
-EventKind = Literal["defined", "changed", "deleted", "message", "snooping", "opened"]
+EventKind = Literal["defined", "changed", "deleted", "message", "snooping", "opened", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Event:
     """Be one thing that happened to a device: a vector defined, changed or deleted, or a message.
 
     "opened" says that the device takes commands now, or that it is known why it cannot; "snooping" that it wants to
-    hear of others that it did not ask for before. `members` are the names of those that were set; it is empty where
-    only the state was.
+    hear of others that it did not ask for before; "lost" that its hardware has gone. `members` are the names of those
+    that were set; it is empty where only the state was.
     """
 
     kind: EventKind

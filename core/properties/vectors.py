@@ -31,7 +31,8 @@ Self = TypeVar("Self", bound="Vector[Any, Any]")
 class Vector(Generic[M, V]):
     """Be a property: named members of one kind, with a state and a permission.
 
-    `name` is the name in INDI; it is the attribute's unless given. Raises DefinitionError for a wrong declaration.
+    `name` is the name in INDI; it is the attribute's unless given. With `persist`, for what clients may set, the values
+    survive a restart. Raises DefinitionError for a wrong declaration.
     """
 
     kind: ClassVar[str]
@@ -48,6 +49,7 @@ class Vector(Generic[M, V]):
         perm: Permission = "ro",
         state: State = "Idle",
         timeout: float = 0.0,
+        persist: bool = False,
     ) -> None:
         self.label = label
         self.name = name or ""
@@ -55,6 +57,8 @@ class Vector(Generic[M, V]):
         self.perm: Permission = perm
         self.state: State = state
         self.timeout = timeout
+        self.persist = persist
+        """Whether values that clients have set survive a restart."""
         self.members: dict[str, M] = {}
         self.values: dict[str, V] = {}
         self._busy = False
@@ -64,6 +68,8 @@ class Vector(Generic[M, V]):
             raise DefinitionError(f"{title}: perm is {perm!r}; {', '.join(self.permissions)} is allowed")
         if state not in STATES:
             raise DefinitionError(f"{title}: state is {state!r}; {', '.join(STATES)} is allowed")
+        if persist and (perm == "ro" or self.kind == "BLOB"):
+            raise DefinitionError(f"{title}: persist is for what clients may set, and not for BLOBs")
         for member_name, given in members.items():
             member = given if isinstance(given, self.member_class) else self.member_class(given)
             self.members[member_name] = member  # type: ignore[assignment]
@@ -254,13 +260,23 @@ class SwitchVector(Vector[Switch, bool]):
         perm: Permission = "rw",
         state: State = "Idle",
         timeout: float = 0.0,
+        persist: bool = False,
     ) -> None:
         if rule not in ("OneOfMany", "AtMostOne", "AnyOfMany"):
             raise DefinitionError(
                 f"SwitchVector({label}): rule is {rule!r}; OneOfMany, AtMostOne, AnyOfMany is allowed"
             )
         self.rule: Rule = rule
-        super().__init__(label, members=members, name=name, group=group, perm=perm, state=state, timeout=timeout)
+        super().__init__(
+            label,
+            members=members,
+            name=name,
+            group=group,
+            perm=perm,
+            state=state,
+            timeout=timeout,
+            persist=persist,
+        )
 
     @property
     def chosen(self) -> str | None:

@@ -84,14 +84,16 @@ class Lines:
 class Run:
     """Be a `corectl run` in a directory of its own."""
 
-    def __init__(self, directory: Path, *arguments: str, configuration: str = "") -> None:
+    def __init__(self, directory: Path, *arguments: str, configuration: str = "", **environment: str) -> None:
+        self.directory = directory
         if configuration:
             (directory / "core.toml").write_text(configuration)
-        environment = {**os.environ, "XDG_CONFIG_HOME": str(directory), "XDG_RUNTIME_DIR": str(directory)}
+        homes = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"), str(directory))
+        self.environment = {**os.environ, **homes, **environment}
         self.process = subprocess.Popen(
             [CORECTL, "run", *arguments],
             cwd=directory,
-            env=environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -105,6 +107,17 @@ class Run:
     def port(self) -> int:
         """Return the port of the INDI server, once it listens."""
         return int(self.output.until(r"INDI (?:server|driver \w+) on \S*:(\d+)").group(1))
+
+    def corectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another `corectl` beside it, which finds it."""
+        return subprocess.run(
+            [CORECTL, *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal and return its exit status."""
@@ -129,8 +142,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Return a function that starts `corectl run`; all that it started has ended afterwards."""
     runs: list[Run] = []
 
-    def started(*arguments: str, configuration: str = "") -> Run:
-        runs.append(Run(tmp_path, *arguments, configuration=configuration))
+    def started(*arguments: str, configuration: str = "", **environment: str) -> Run:
+        runs.append(Run(tmp_path, *arguments, configuration=configuration, **environment))
         return runs[-1]
 
     yield started

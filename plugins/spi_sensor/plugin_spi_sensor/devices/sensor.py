@@ -109,13 +109,14 @@ class SpiSensor(Device, abc.ABC):
         "Sampling",
         group="Sampling",
         perm="rw",
+        persist=True,
         members={
             "period": Number(1.0, label="Period", unit="s", min=SHORTEST, max=LONGEST, step=0.1),
             "averaging": Number(1, label="Averaged over", min=1, max=MOST_AVERAGED, step=1),
         },
     )
-    calibration = NumberVector("Calibration", group="Calibration", perm="rw", members={})
-    limits = NumberVector("Alarm limits", group="Alarms", perm="rw", members={})
+    calibration = NumberVector("Calibration", group="Calibration", perm="rw", persist=True, members={})
+    limits = NumberVector("Alarm limits", group="Alarms", perm="rw", persist=True, members={})
     alarms = LightVector("Alarms", group="Alarms", members={})
 
     Options = SensorOptions

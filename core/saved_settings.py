@@ -1,0 +1,242 @@
+"""What clients have set survives a restart: the values of vectors with `persist=True`, in a file for each device."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.device import Device
+from core.errors import ValueRefused
+from core.loop import Loop
+from core.properties import Event, State, Switch, SwitchVector, Vector
+
+__all__ = ["SavedSettings", "state_folder"]
+
+_log = logging.getLogger("core.settings")
+
+NAME = "CONFIG_PROCESS"
+LOAD, SAVE, DEFAULT, PURGE = "CONFIG_LOAD", "CONFIG_SAVE", "CONFIG_DEFAULT", "CONFIG_PURGE"
+VERSION = 1
+DELAY_SECONDS = 1.0
+"""How long changes are collected until they are written: a slider that is drawn is one change."""
+
+Values = dict[str, Any]
+
+
+class SavedSettings:
+    """Keep the persistent values of a device in a file, and give them back to it when it has been opened.
+
+    A saved value holds until the one in core.toml changes. Clients have CONFIG_PROCESS, as libindi's drivers do, to
+    load and save by hand, to go back to what core.toml says, and to forget what is saved.
+    """
+
+    def __init__(self, device: Device, folder: Path) -> None:
+        self.path = folder / f"{_file_name(device.name)}.json"
+        self._device = device
+        self._declared: dict[str, Values] = {}
+        self._noted: dict[str, Values] = {}
+        self._unsaved = False
+        self._saving: asyncio.Task[None] | None = None
+        self._asked = self._written = 0
+        self._writing = threading.Lock()
+        self._failed = ""
+        for vector in tuple(device.vectors.values()):
+            self._take(vector)
+
+    def note(self, event: Event) -> None:
+        """Take note of what has happened to the device while it is ready."""
+        vector = event.vector
+        if vector is None or not vector.persist:
+            return
+        if event.kind == "defined":
+            self._take(vector)
+        elif event.kind == "changed" and event.members and vector.name in self._declared:
+            values = dict(vector.values)
+            if self._noted.get(vector.name, self._declared[vector.name]) != values:
+                self._noted[vector.name] = values
+                self._unsaved = True
+                if self._saving is None or self._saving.done():
+                    self._saving = self._device.spawn(self._save_later(), name=f"{self._device.name}: saving")
+
+    async def restore(self) -> None:
+        """Give the device its saved values, as if a client had set them; what it refuses is said and left out."""
+        for defined in tuple(self._device.vectors.values()):
+            self._take(defined)  # those that it has defined while it was being opened
+        if not self._declared:
+            return
+        document = await asyncio.to_thread(self._read)
+        for name, entry in document.items():
+            vector = self._device.vectors.get(name)
+            if vector is None or name not in self._declared:
+                continue
+            declared, values = entry["declared"], entry["values"]
+            if declared != self._declared[name]:
+                _log.info("%s.%s is as core.toml says, which has changed since it was saved", self._device.name, name)
+                continue
+            self._noted[name] = dict(values)
+            await self._give(vector, values)
+
+    async def save_what_is_left(self) -> None:
+        """Write what has changed and is not written yet; the device is being closed."""
+        if self._unsaved:
+            await self._save()
+
+    # For clients
+
+    async def _process(self, new: Mapping[str, Any]) -> None:
+        chosen = next((name for name, on in new.items() if on), None)
+        device, switches = self._device, self._device.vectors[NAME]
+        message = None
+        try:
+            if chosen in (LOAD, DEFAULT) and device.closed_because is not None:
+                raise ValueRefused(f"{device.name}: {device.closed_because}")
+            if chosen == LOAD:
+                await self.restore()
+                message = f"{device.name}: loaded from {self.path}"
+            elif chosen == SAVE:
+                self._noted = {name: dict(device.vectors[name].values) for name in self._declared}
+                await self._save()
+                message = self._failed or f"{device.name}: saved to {self.path}"
+            elif chosen == DEFAULT:
+                for name, values in tuple(self._declared.items()):
+                    if name in device.vectors:
+                        await self._give(device.vectors[name], values)
+                message = f"{device.name}: as core.toml says"
+            elif chosen == PURGE:
+                self._noted.clear()
+                await self._save()
+                message = self._failed or f"{device.name}: nothing is saved any more"
+        finally:
+            state: State = "Alert" if self._failed or (message is None and chosen is not None) else "Ok"
+            switches.update(dict.fromkeys(switches.members, False), state=state, message=message)
+
+    def _take(self, vector: Vector[Any, Any]) -> None:
+        """Remember what a vector is without saved values, and let clients process them."""
+        if not vector.persist or vector.name in self._declared:
+            return
+        self._declared[vector.name] = dict(vector.values)
+        if NAME not in self._device.vectors:
+            labels = {LOAD: "Load", SAVE: "Save", DEFAULT: "Default", PURGE: "Purge"}
+            members = {name: Switch(label=label) for name, label in labels.items()}
+            self._device.serve_always(
+                SwitchVector("Configuration", name=NAME, group="Options", rule="AtMostOne", members=members),
+                self._process,
+            )
+
+    async def _give(self, vector: Vector[Any, Any], values: Values) -> None:
+        known = {name: value for name, value in values.items() if name in vector.members}
+        try:
+            await self._device.take_values(vector, known)
+        except ValueRefused as refusal:
+            _log.warning("%s: %s is not restored: %s", self._device.name, vector.name, refusal)
+
+    # The file
+
+    async def _save_later(self) -> None:
+        while True:
+            await Loop.current().delay(DELAY_SECONDS)
+            await self._save()
+            if self._failed or not self._unsaved:
+                return
+
+    async def _save(self) -> None:
+        properties = {
+            name: {"declared": self._declared[name], "values": values}
+            for name, values in self._noted.items()
+            if values != self._declared[name]
+        }
+        self._asked += 1
+        saved = dict(self._noted)
+        try:
+            await asyncio.to_thread(self._write, properties, self._asked)
+        except OSError as error:
+            failed = f"{self._device.name}: its settings cannot be saved: {self.path}: {error.strerror or error}"
+            if failed != self._failed:
+                _log.warning("%s; they hold until the end of this run", failed)
+            self._failed = failed
+        else:
+            self._failed = ""
+            # A command that has come meanwhile is saved with the next.
+            self._unsaved = saved != self._noted
+
+    def _write(self, properties: dict[str, Any], number: int) -> None:
+        """Write what was asked for last, whatever thread comes last."""
+        with self._writing:
+            if number > self._written:
+                self._write_now(properties)
+                self._written = number
+
+    def _write_now(self, properties: dict[str, Any]) -> None:
+        """Write the whole file or leave it as it was, also where the power fails meanwhile."""
+        if not properties:
+            self.path.unlink(missing_ok=True)
+            return
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        document = {"version": VERSION, "device": self._device.name, "properties": properties}
+        number, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                json.dump(document, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except BaseException:  # whatever it was, half a file stays nowhere
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _read(self) -> dict[str, Any]:
+        """Return what is saved; a file that cannot be understood is set aside."""
+        try:
+            document = json.loads(self.path.read_text(encoding="utf-8"))
+            properties: dict[str, Any] = document["properties"]
+            for entry in properties.values():
+                if not (isinstance(entry["declared"], dict) and isinstance(entry["values"], dict)):
+                    raise TypeError("values are missing")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            _log.warning("%s: %s cannot be read: %s", self._device.name, self.path, error.strerror or error)
+            return {}
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            aside = self.path.with_suffix(".damaged")
+            with contextlib.suppress(OSError):
+                self.path.replace(aside)
+            _log.warning(
+                "%s: its saved settings are damaged (%s); they are left out, and kept as %s",
+                self._device.name,
+                error,
+                aside,
+            )
+            return {}
+        return properties
+
+
+def state_folder(run: str) -> Path | None:
+    """Return where a run keeps what survives it; None for a user without a home."""
+    if given := os.environ.get("STATE_DIRECTORY"):  # of systemd, which has made it for this run alone
+        return Path(given.partition(":")[0])
+    try:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    except RuntimeError:
+        return None
+    return base / "core" / _file_name(run)
+
+
+def _file_name(name: str) -> str:
+    """Return a name as one of a file; different names stay different."""
+    return re.sub(r"[^\w \-]", lambda found: "".join(f"%{byte:02x}" for byte in found.group().encode()), name)
