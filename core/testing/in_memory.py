@@ -42,6 +42,9 @@ class MemoryPeer:
         while (raw := self._framer.next_element()) is not None:
             self._on_message(decode(raw))
 
+    def watch(self, progressed: Callable[[], None], blocked: Callable[[], None]) -> None:
+        """Take note of nothing: memory takes all at once."""
+
     def pause(self) -> None:
         """Go on: a test waits for what comes of each command."""
 
