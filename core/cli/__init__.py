@@ -29,6 +29,7 @@ OWN_COMMANDS = {
     "serve": "core.cli.serve",
     "set": "core.cli.client_commands",
     "status": "core.cli.control",
+    "view": "core.cli.view.command",
     "watch": "core.cli.watching",
 }
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from core import tick_statistics
 from core.cli.screen import PlainScreen
+from core.cli.view.looks import Choice, Look
 from core.cli.writer import Descriptor, Writer
 from core.loop import Loop
 from core.program_device import ProgramDevice
@@ -37,8 +38,7 @@ class LiveScreen(PlainScreen):
     def __init__(self) -> None:
         self._changed = asyncio.Event()
         super().__init__(sys.stdout)
-        encoding = self.descriptor.encoding.lower()
-        self._lamps = "●·" if encoding.startswith("utf") else "#."
+        self._lamps = lamps(self.descriptor.encoding)
 
     def make_writer(self) -> Writer[Any]:
         """Return what draws."""
@@ -68,24 +68,33 @@ class LiveScreen(PlainScreen):
         return Picture(devices, Text("Ctrl-C ends", style="dim"))
 
     def _device(self, device: Device, state: str, cause: str) -> list[Text]:
-        title = Text.assemble((device.name, "bold"), "  ", no_wrap=True, overflow="ellipsis")
-        if state != "ready":
-            title.append(f"{state} {cause}", style="yellow")
-        elif isinstance(device, ProgramDevice):
-            name = device.running_program
-            title.append(f"program {name}" if name else "no program", style="cyan")
-            if name:
-                title.append(f"  {device.programs[name].description}", style="dim")
-        else:
-            title.append(_values(device))
-        rows = []
-        for row in device.picture():
-            line = Text("  ")
-            for lamp in row:
-                lit = lamp == "X"
-                line.append(self._lamps[0 if lit else 1] + " ", style=LIT if lit else DARK)
-            rows.append(line)
-        return [title, *rows]
+        return drawn(_look(device, state, cause), self._lamps)
+
+
+def lamps(encoding: str) -> str:
+    """Return the characters for a lit LED and for a dark one."""
+    return "●·" if encoding.lower().startswith("utf") else "#."
+
+
+def drawn(look: Look, characters: str) -> list[Text]:
+    """Return the title of a device, and its LEDs row by row."""
+    title = Text.assemble((look.name, "bold"), "  ", no_wrap=True, overflow="ellipsis")
+    if look.trouble:
+        title.append(look.trouble, style="yellow")
+    elif look.programs:
+        title.append(f"program {look.program}" if look.program else "no program", style="cyan")
+        if look.program:
+            title.append(f"  {look.description}", style="dim")
+    else:
+        title.append(", ".join(look.values))
+    rows = []
+    for row in look.rows:
+        line = Text("  ")
+        for lamp in row:
+            character = characters[lamp != "X"] if lamp != " " else " "
+            line.append(character + " ", style=LIT if lamp == "X" else DARK)
+        rows.append(line)
+    return [title, *rows]
 
 
 @dataclass
@@ -138,8 +147,18 @@ class LiveSink:
         self._live.stop()
 
 
-def _values(device: Device) -> str:
-    """Return the numbers that the device shows, in one line."""
+def _look(device: Device, state: str, cause: str) -> Look:
+    programs: tuple[Choice, ...] = ()
+    running = None
+    if isinstance(device, ProgramDevice):
+        programs = tuple(Choice(name, one.description) for name, one in device.programs.items())
+        running = device.running_program
+    trouble = f"{state} {cause}" if state != "ready" else ""
+    return Look(device.name, tuple(device.picture()), programs, running, (), _values(device), trouble)
+
+
+def _values(device: Device) -> tuple[str, ...]:
+    """Return the numbers that the device shows."""
     from core.indi import format_number
 
     shown = []
@@ -148,4 +167,4 @@ def _values(device: Device) -> str:
             for name, member in vector.members.items():
                 value = format_number(vector.values[name], member.format).strip()
                 shown.append(f"{member.label or name} {value} {member.unit}".strip())
-    return ", ".join(shown)
+    return tuple(shown)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -28,7 +28,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 )
 @click.option("--no-plugin", multiple=True, metavar="NAME", help="Do not load this plugin; may be given again.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="How much to log; core.toml's level otherwise.")
-@click.option("--plain", is_flag=True, help="Print plain lines on a terminal too, no live view.")
+@click.option("--view", is_flag=True, help="Show devices, programs and the log on a whole screen, with keys.")
+@click.option("--plain", is_flag=True, help="Print plain lines on a terminal too, no live picture.")
 def run(
     config: Path | None,
     port: int | None,
@@ -36,6 +37,7 @@ def run(
     stdin_device: str | None,
     no_plugin: tuple[str, ...],
     log_level: str | None,
+    view: bool,
     plain: bool,
 ) -> None:
     """Run the devices, programs and transports of CONFIG until Ctrl-C.
@@ -49,6 +51,7 @@ def run(
     from core.cli.choices import chosen_config, discovered, with_default
     from core.cli.leaving import leave
     from core.cli.screen import LogLines, PlainScreen
+    from core.cli.view.terminal import can_move_cursor
     from core.control import Control
     from core.drivers.descriptor_limit import raise_descriptor_limit
     from core.errors import ConfigError
@@ -56,6 +59,8 @@ def run(
     from core.saved_settings import state_folder
     from core.supervision import Notifier, Supervision, supervised
 
+    if view and (plain or stdin_device is not None):
+        raise click.UsageError(f"--view cannot be had together with {'--plain' if plain else '--stdin'}")
     streams = None
     if stdin_device is None:
         raise_descriptor_limit()
@@ -73,14 +78,25 @@ def run(
     if not assembly.devices and not any(transport.brings_devices for transport in assembly.transports):
         source = chosen.path or "no core.toml, and no plugin that proposes one"
         raise ConfigError(f"there is no device to run ({source}); for a first one: pip install plugin-gpio-matrix")
-    live = stdin_device is None and not plain and _can_draw(sys.stdout)
+    shown = None
+    if view:
+        from core.cli.view.terminal import why_not
+
+        if hindrance := why_not(sys.stdin, sys.stdout):
+            notices = [*notices, f"no view: {hindrance}"]
+        else:
+            from core.cli.view.process import ViewProcess
+
+            shown = ViewProcess()
+    live = stdin_device is None and not plain and shown is None and can_move_cursor(sys.stdout)
     if live:
         from core.cli.live import LiveScreen
 
         screen: PlainScreen = LiveScreen()
     else:
         screen = PlainScreen(sys.stderr if stdin_device is not None else sys.stdout)
-    with LogLines(screen, chosen.core.log_level, own_lines=live) as lines:
+    lines = LogLines(screen, chosen.core.log_level, own_lines=live)
+    with contextlib.closing(shown) if shown is not None else contextlib.nullcontext(), lines:
         for record in plugins.records:
             if record.state not in ("active", "disabled"):
                 screen.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
@@ -100,6 +116,8 @@ def run(
             reload = Reload(chosen, read, supervision)
             if supervised():
                 companions += (reload.accompany,)
+        if shown is not None:
+            companions += (shown.accompany,)
         if stdin_device is None:  # many of these run beside each other, each under a server of its own
             companions += (Control(chosen.core.name, reload.answer if reload is not None else None).serve,)
         # A run without core.toml is one for trying, and leaves nothing behind.
@@ -134,11 +152,6 @@ def _without_effect(config: Config, *, port: int | None, host: str | None) -> li
         return []
     have, options = "have" if len(given) > 1 else "has", " and ".join(given)
     return [f"{options} {have} no effect: {config.path or 'the configuration'} has no transport of type server"]
-
-
-def _can_draw(stream: TextIO | None) -> bool:
-    """Return whether a stream is a terminal on which the cursor can be moved."""
-    return stream is not None and stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def _of_device(name: str, tables: tuple[Table, ...]) -> tuple[Table, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import socket
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -37,7 +38,8 @@ T = TypeVar("T")
 class Client:
     """Be a client of an INDI server: `async with core.Client("localhost", 7624) as client`.
 
-    `path` is a Unix socket instead of host and port ("@name" for an abstract one). `watch` names devices, or pairs of
+    `path` is a Unix socket instead of host and port ("@name" for an abstract one); `sock` a connected stream socket,
+    which becomes the client's and cannot be connected again. `watch` names devices, or pairs of
     device and property, to hear of; everything where it is left out, nothing where it is empty. Entering connects and
     raises ClientError if that fails. A connection that is lost later is opened again with `reconnect`, after
     `first_delay` seconds, then after twice as long each time, up to `longest_delay`; until then the properties are
@@ -51,6 +53,7 @@ class Client:
         port: int = 7624,
         *,
         path: str | None = None,
+        sock: socket.socket | None = None,
         watch: Iterable[str | tuple[str, str]] | None = None,
         reconnect: bool = True,
         first_delay: float = 0.5,
@@ -67,8 +70,8 @@ class Client:
         self._audience = Audience()
         self._locks: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = weakref.WeakValueDictionary()
         self._entered = False
-        endurance = Endurance(reconnect, first_delay, longest_delay, ping_interval, connect_timeout)
-        address = Address(host, port, path)
+        endurance = Endurance(reconnect and sock is None, first_delay, longest_delay, ping_interval, connect_timeout)
+        address = Address(host, port, path, sock)
         self._session = Session(address, self._mirror, self._audience, self._wishes, endurance, maximum_blob)
 
     @property

@@ -36,20 +36,28 @@ ITEMS_A_TURN = 64
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Be where a server is: host and port, or the path of a Unix socket ("@name" for an abstract one)."""
+    """Be where a server is: host and port, the path of a Unix socket ("@name" for an abstract one), or a connection.
+
+    A connection (`sock`) is there already and is used once.
+    """
 
     host: str
     port: int
     path: str | None = None
+    sock: socket.socket | None = None
 
     def __str__(self) -> str:
         """Return it as people write it."""
+        if self.sock is not None:
+            return "the connection that was given"
         return self.path if self.path is not None else f"{self.host}:{self.port}"
 
     async def open(self, seconds: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect within `seconds`; raise ClientError with the cause and the cure."""
         try:
             async with asyncio.timeout(seconds):
+                if self.sock is not None:
+                    return await asyncio.open_connection(sock=self.sock, limit=READ_SIZE)
                 if self.path is not None:
                     path = "\0" + self.path[1:] if self.path.startswith("@") else self.path
                     return await asyncio.open_unix_connection(path, limit=READ_SIZE)

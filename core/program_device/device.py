@@ -46,6 +46,7 @@ class ProgramDevice(Device):
     """
 
     program = SwitchVector("Program", group=GROUP, members={NONE: Switch(True, label="no program")})
+    program_descriptions = TextVector("What programs do", group=GROUP, members={NONE: Text("no program")})
     program_region = TextVector("Region of the next program", group=GROUP, perm="rw", members={"region": Text(ALL)})
     program_if_busy = SwitchVector(
         "If its LEDs are taken", group=GROUP, members={one: Switch(one == IF_BUSY[0]) for one in IF_BUSY}
@@ -92,6 +93,9 @@ class ProgramDevice(Device):
             for name, program in self.programs.items()
         }
         self.program.replace_members({NONE: Switch(True, label="no program"), **switches})
+        # Apart from the labels, since clients keep 63 bytes of those.
+        descriptions = {name: Text(program.description) for name, program in self.programs.items()}
+        self.program_descriptions.replace_members({NONE: Text("no program"), **descriptions})
 
     @property
     def running_program(self) -> str | None:

@@ -1,0 +1,146 @@
+"""What there is to see of a device: read from its properties as any INDI client sees them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.cli.specs import printable
+
+if TYPE_CHECKING:
+    from core.client import RemoteDevice, RemoteVector
+
+NO_PROGRAM = "none"
+VALUES_SHOWN = 50
+_LED = re.compile(r"r(\d{1,4})c(\d{1,4})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Be a program that can be chosen."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Be a button; `pressable` says whether a client may press it, as a simulated one."""
+
+    name: str
+    label: str
+    pressed: bool
+    pressable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Be what a device looks like at one moment.
+
+    `rows` are its LEDs, "X" for a lit one, "." for a dark one and " " for none; `program` is the name of the one that
+    runs, None for none; `values` are numbers for who has no LEDs; `trouble` is why something is wrong, empty if nothing
+    is.
+    """
+
+    name: str
+    rows: tuple[str, ...] = ()
+    programs: tuple[Choice, ...] = ()
+    program: str | None = None
+    buttons: tuple[Button, ...] = ()
+    values: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def description(self) -> str:
+        """Return what the program that runs does."""
+        return next((choice.description for choice in self.programs if choice.name == self.program), "")
+
+
+def look_of(device: RemoteDevice) -> Look:
+    """Return what a device looks like now."""
+    vectors = device.vectors
+    rows = _frame(vectors.get("frame")) or _leds(vectors.get("leds"))
+    programs, chosen, trouble = _programs(vectors.get("program"), vectors.get("program_descriptions"))
+    return Look(
+        device.name,
+        rows,
+        programs,
+        chosen,
+        _buttons(vectors.get("buttons"), vectors.get("press")),
+        () if rows else _values(list(vectors.values())),
+        trouble,
+    )
+
+
+def _frame(vector: RemoteVector | None) -> tuple[str, ...]:
+    """Return the rows of a text of lines like "X..", which are in one member or in one each."""
+    if vector is None or vector.kind != "Text":
+        return ()
+    lines = [line.strip("\r") for member in vector.members.values() for line in str(member.value or "").split("\n")]
+    rows = tuple(line for line in lines if line.strip())
+    return rows if all(set(row) <= set("X. ") for row in rows) else ()
+
+
+def _leds(vector: RemoteVector | None) -> tuple[str, ...]:
+    """Return the rows of switches that are named r1c1, r1c2 ..."""
+    if vector is None or vector.kind != "Switch":
+        return ()
+    lit: dict[tuple[int, int], bool] = {}
+    for member in vector.members.values():
+        if found := _LED.match(member.name):
+            lit[int(found[1]), int(found[2])] = member.value is True
+    if not lit:
+        return ()
+    shown = {True: "X", False: ".", None: " "}
+    height, width = (max(place[axis] for place in lit) for axis in (0, 1))
+    if height * width > 100 * len(lit):  # names that only look like places
+        return ()
+    return tuple(
+        "".join(shown[lit.get((row, column))] for column in range(1, width + 1)).rstrip()
+        for row in range(1, height + 1)
+    )
+
+
+def _programs(
+    vector: RemoteVector | None, descriptions: RemoteVector | None
+) -> tuple[tuple[Choice, ...], str | None, str]:
+    if vector is None or vector.kind != "Switch":
+        return (), None, ""
+    # A label is cut after 63 bytes; other servers have nothing else.
+    told = descriptions.values if descriptions is not None else {}
+    choices = tuple(
+        Choice(
+            member.name, printable(str(told.get(member.name) or ("" if member.label == member.name else member.label)))
+        )
+        for member in vector.members.values()
+        if member.name != NO_PROGRAM
+    )
+    chosen = vector.chosen if vector.chosen != NO_PROGRAM else None
+    return choices, chosen, printable(vector.message or "it has failed") if vector.state == "Alert" else ""
+
+
+def _buttons(lights: RemoteVector | None, press: RemoteVector | None) -> tuple[Button, ...]:
+    if lights is None or lights.kind != "Light":
+        return ()
+    pressable = set(press.members) if press is not None and press.kind == "Switch" and press.perm != "ro" else set()
+    return tuple(
+        Button(member.name, printable(member.label), member.value == "Ok", member.name in pressable)
+        for member in lights.members.values()
+    )
+
+
+def _values(vectors: Sequence[RemoteVector]) -> tuple[str, ...]:
+    """Return the numbers that a device measures, each in a line."""
+    shown = [
+        printable(f"{member.label}: {_number(vector, member.name)}")
+        for vector in vectors
+        if vector.kind == "Number" and vector.perm == "ro" and vector.group != "Statistics"
+        for member in vector.members.values()
+    ]
+    return tuple(shown[:VALUES_SHOWN])
+
+
+def _number(vector: RemoteVector, name: str) -> str:
+    return vector.members[name].text.strip()
