@@ -1,9 +1,11 @@
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.board.runs import Run, Start, configuration
 from tests.board.simulated_chips import SimulatedChip
 
 HERE = Path(__file__).parent
@@ -28,3 +30,17 @@ def board_chip() -> SimulatedChip:
 def spi_chip() -> SimulatedChip:
     """The chip whose lines are the SPI buses; its line MISO decides what is read from /dev/spidev0.*."""
     return SimulatedChip.labelled("sim-spi")
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Return a function that runs a matrix on a chip, with a program; its arguments are those of `configuration`."""
+    runs: list[Run] = []
+
+    def started(chip: str, *options: str, under: tuple[str, ...] = (), **more: object) -> Run:
+        runs.append(Run(tmp_path, configuration(chip, *options, **more), under=under))  # type: ignore[arg-type]
+        return runs[-1]
+
+    yield started
+    for run in runs:
+        run.stop()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import gpiod
 
+CONFIGFS = Path("/sys/kernel/config/gpio-sim")
 SYSFS = Path("/sys/bus/gpio/devices")
 
 
@@ -51,3 +53,32 @@ def chips() -> Iterator[SimulatedChip]:
         with gpiod.Chip(str(path)) as chip:
             info = chip.get_info()
             yield SimulatedChip(path=path, name=info.name, label=info.label, lines=info.num_lines)
+
+
+@contextlib.contextmanager
+def made_chip(label: str, lines: int, names: Mapping[int, str] | None = None) -> Iterator[SimulatedChip]:
+    """A chip of its own, while the context lasts; see `live` for taking it away meanwhile."""
+    device = CONFIGFS / label
+    bank = device / "bank0"
+    folders = [device, bank]
+    for folder in folders:
+        folder.mkdir()
+    (bank / "num_lines").write_text(str(lines))
+    (bank / "label").write_text(label)
+    for offset, name in (names or {}).items():
+        folders.append(bank / f"line{offset}")
+        folders[-1].mkdir()
+        (folders[-1] / "name").write_text(name)
+    live(label, True)
+    try:
+        yield SimulatedChip.labelled(label)
+    finally:
+        with contextlib.suppress(PermissionError):  # it has been taken away already
+            live(label, False)
+        for folder in reversed(folders):
+            folder.rmdir()
+
+
+def live(label: str, present: bool) -> None:
+    """Bind a chip that was made, or unbind it, whoever uses it."""
+    (CONFIGFS / label / "live").write_text(str(int(present)))

@@ -2,56 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import gpiod
 import pytest
-from gpiod.line import Direction
+from gpiod.line import Bias, Direction, Drive
 
-from tests.board.simulated_chips import SimulatedChip
-
-CORECTL = Path(sys.executable).parent / "corectl"
-ROWS = [[4, 5, 6, 7, 8], [9, 10, 11, 12, 13], [16, 17, 18, 19, 20], [21, 22, 23, 24, 25], [26, 27, 15, 0, 1]]
-LINES = [line for row in ROWS for line in row]
-
-Start = Callable[..., "subprocess.Popen[bytes]"]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Return a function that runs a matrix on a chip, with a program."""
-    runs: list[subprocess.Popen[bytes]] = []
-
-    def started(chip: str, *options: str, lines: object = ROWS, program: str = "heartbeat") -> subprocess.Popen[bytes]:
-        more = "\n".join(options)
-        (tmp_path / "core.toml").write_text(
-            f'[device.panel]\nplugin = "gpio-matrix"\nchip = "{chip}"\nlines = {lines}\n{more}\n'
-            f'[program.{program}]\ndevice = "panel"\n'
-        )
-        runs.append(
-            subprocess.Popen(
-                [CORECTL, "run", "--port", "0"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-        )
-        return runs[-1]
-
-    yield started
-    for run in runs:
-        run.kill()
-        run.communicate()
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        os.sched_yield()
+from tests.board.runs import LINES, ROWS, Start, wait_until
+from tests.board.simulated_chips import SimulatedChip, made_chip
 
 
 def lit(chip: SimulatedChip) -> set[int]:
@@ -66,8 +22,7 @@ def test_a_program_blinks_on_the_wires(board_chip: SimulatedChip, start: Start, 
         assert {chip.get_line_info(line).consumer for line in LINES} == {"core:panel"}
     wait_until(lambda: not lit(board_chip), "all LEDs dark")
     wait_until(lambda: lit(board_chip) == set(LINES), "all LEDs lit again")
-    run.send_signal(signal.SIGTERM)
-    assert run.wait(30) == 0
+    assert run.end() == 0
     assert not lit(board_chip)
     with gpiod.Chip(str(board_chip.path)) as chip:
         assert not any(chip.get_line_info(line).used for line in LINES)
@@ -85,52 +40,75 @@ def test_active_low(board_chip: SimulatedChip, start: Start) -> None:
     wait_until(lambda: not lit(board_chip), "lit LEDs, their lines low")
 
 
-def test_lines_by_name(spi_chip: SimulatedChip, start: Start) -> None:
-    # The lines of the buses are taken; this one is free in the device tree and has a name.
-    names = [spi_chip.label, '[["LOOP_SCLK"]]']
-    run = start(names[0], lines=names[1])
-    assert run.stderr is not None
-    # It is held by the bus, which is what the plugin has to say.
-    line = b""
-    while b"cannot be opened" not in line:
-        line = run.stderr.readline()
-        assert line, "the log ended"
-    assert b"line 6 of" in line
-    assert b"is held by" in line
+def test_lines_by_name(start: Start) -> None:
+    with made_chip("named", 8, {2: "LED_LEFT", 5: "LED_RIGHT"}) as chip:
+        start("named", lines='[["LED_RIGHT", "LED_LEFT"]]', program="spiral")
+        wait_until(lambda: chip.levels((2, 5)) == {2: 0, 5: 1}, "the first LED to be lit")
+        wait_until(lambda: chip.levels((2, 5)) == {2: 1, 5: 0}, "the second LED to be lit")
+
+
+def test_a_line_by_number_and_by_name_is_one_line(start: Start) -> None:
+    with made_chip("named", 8, {2: "LED"}):
+        start("named", lines='[["LED", 2]]').says(r"line 2 of \S+ \(named\) stands more than once")
+
+
+def test_drive_and_bias_reach_the_kernel(board_chip: SimulatedChip, start: Start) -> None:
+    start(board_chip.label, 'drive = "open-drain"', 'bias = "pull-up"', "active_low = true", program="")
+    with gpiod.Chip(str(board_chip.path)) as chip:
+        wait_until(lambda: chip.get_line_info(4).used, "the lines to be taken")
+        info = chip.get_line_info(4)
+    assert (info.drive, info.bias, info.active_low) == (Drive.OPEN_DRAIN, Bias.PULL_UP, True)
 
 
 def test_a_line_that_somebody_holds_is_named_with_its_holder(board_chip: SimulatedChip, start: Start) -> None:
     settings = gpiod.LineSettings(direction=Direction.OUTPUT)
     with gpiod.request_lines(str(board_chip.path), config={17: settings}, consumer="somebody"):
         run = start(board_chip.label)
-        assert run.stderr is not None
-        line = b""
-        while b"cannot be opened" not in line:
-            line = run.stderr.readline()
-            assert line, "the log ended"
-        assert b"gpio-matrix 'panel' cannot be opened" in line
-        assert b"line 17 of" in line
-        assert b"(pinctrl-bcm2711) is held by 'somebody'" in line
+        run.says(
+            r"gpio-matrix 'panel' cannot be opened: line 17 of /dev/gpiochip\d+ \(pinctrl-bcm2711\) is held by "
+            r"'somebody'; stop that, or use another line"
+        )
     # It is tried again, and the line is free now.
     wait_until(lambda: lit(board_chip) == set(LINES), "all LEDs lit")
+
+
+def test_a_button_that_somebody_holds_gives_the_leds_back(board_chip: SimulatedChip, start: Start) -> None:
+    settings = gpiod.LineSettings(direction=Direction.INPUT)
+    with gpiod.request_lines(str(board_chip.path), config={3: settings}, consumer="somebody"):
+        start(board_chip.label, "buttons = { left = 3 }").says(r"line 3 of \S+ \(pinctrl-bcm2711\) is held by")
+        with gpiod.Chip(str(board_chip.path)) as chip:
+            assert not chip.get_line_info(4).used
+
+
+def test_the_chip_select_of_a_bus_has_a_cure_of_its_own(spi_chip: SimulatedChip, start: Start) -> None:
+    start(spi_chip.label, lines="[[3]]").says(r"is held by 'spi0 CS0'; it selects a chip on an SPI bus: use another")
 
 
 @pytest.mark.parametrize(
     ("chip", "lines", "why"),
     [
-        ("no-such-chip", ROWS, b"there is no GPIO chip 'no-such-chip', but .*pinctrl-bcm2711"),
-        ("/dev/null", ROWS, b"/dev/null cannot be opened"),
-        ("pinctrl-bcm2711", [[58]], b"line 58 is beyond .*, which has lines 0 to 57"),
-        ("pinctrl-bcm2711", '[["NOT_THERE"]]', b"no line named 'NOT_THERE'"),
+        ("no-such-chip", ROWS, "there is no GPIO chip 'no-such-chip', but .*pinctrl-bcm2711"),
+        ("/dev/gpiochip99", ROWS, "/dev/gpiochip99 cannot be opened: No such file or directory; there is /dev/gpio"),
+        ("/dev/null", ROWS, "/dev/null cannot be opened"),
+        ("pinctrl-bcm2711", [[58]], "line 58 is beyond .*, which has lines 0 to 57"),
+        ("pinctrl-bcm2711", '[["NOT_THERE"]]', "no line named 'NOT_THERE'"),
     ],
 )
-def test_what_cannot_be_opened_says_why(start: Start, chip: str, lines: object, why: bytes) -> None:
-    import re
+def test_what_cannot_be_opened_says_why(start: Start, chip: str, lines: object, why: str) -> None:
+    start(chip, lines=lines).says(f"cannot be opened: .*{why}")
 
-    run = start(chip, lines=lines)
-    assert run.stderr is not None
-    line = b""
-    while b"cannot be opened" not in line:
-        line = run.stderr.readline()
-        assert line, "the log ended"
-    assert re.search(why, line), line
+
+def test_more_lines_than_one_request_can_have(start: Start) -> None:
+    with made_chip("large", 80):
+        start("large", lines=[list(range(65))]).says("65 LEDs on .*: the kernel gives 64 lines with one request")
+
+
+def test_who_may_not_open_a_chip_learns_how_to(board_chip: SimulatedChip, start: Start) -> None:
+    mode = board_chip.path.stat().st_mode
+    board_chip.path.chmod(0)
+    try:
+        # Root may do all, unless that is taken from it.
+        run = start(str(board_chip.path), under=("setpriv", "--bounding-set=-dac_override,-dac_read_search"))
+        run.says(r"cannot be opened: Permission denied; .*sudo usermod -aG gpio \$USER, then log in again")
+    finally:
+        board_chip.path.chmod(mode)

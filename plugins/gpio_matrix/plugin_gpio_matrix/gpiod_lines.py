@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
+import select
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from core.errors import DeviceUnavailable
 from core.sim.inputs import InputWiring, LineEdge
 from core.sim.lines import Bias, Drive
 from plugin_gpio_matrix.chips import bindings, find_chip, open_chip
-from plugin_gpio_matrix.lines import OpenLines, checked_wiring
+from plugin_gpio_matrix.lines import LineBusy, OpenLines, checked_wiring
 from plugin_gpio_matrix.wiring import OutputWiring, Wiring
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ __all__ = ["GpiodInputs", "GpiodLines", "open_gpiod"]
 
 MOST_LINES = 64
 """How many lines the kernel gives with one request (GPIO_V2_LINES_MAX)."""
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the chip is still there, while nothing is set."""
 
 _AT_ONCE = timedelta(0)
 
@@ -63,6 +67,28 @@ class GpiodLines(_Watched):
 
         super().__init__(request, title)
         self._values = (Value.INACTIVE, Value.ACTIVE)
+        self._poll = select.poll()
+        self._looking: asyncio.TimerHandle | None = None
+
+    def watch(self, told: Callable[[], None]) -> None:
+        """Have `told` called in the loop when the chip is taken away."""
+        super().watch(told)
+        # Kernels before 6.7 wake nobody then.
+        self._poll.register(self.request.fd, 0)
+        self._look_again(told)
+
+    def close(self) -> None:
+        """Give the lines back to the kernel."""
+        if self._looking is not None:
+            self._looking.cancel()
+        super().close()
+
+    def _look_again(self, told: Callable[[], None]) -> None:
+        self._looking = None
+        if self._poll.poll(0):
+            told()
+        else:
+            self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_again, told)
 
     def set_values(self, values: Mapping[int, bool]) -> None:
         """Set lines active or inactive in one system call; raise DeviceUnavailable if the chip has gone."""
@@ -128,15 +154,17 @@ def open_gpiod(chip: str, wiring: Wiring, *, consumer: str) -> OpenLines:
                 "make two matrices of it",
             )
         outputs = GpiodLines(_request(opened, {flat: _output_settings(wiring.output)}, flat, consumer, title), title)
+        held = outputs.request.fd, outputs.request.offsets
         if not inputs:
-            return OpenLines(outputs, leds, None, {})
+            return OpenLines(outputs, leds, None, {}, held)
         try:
             settings: Settings = {offset: _input_settings(wired) for offset, wired in inputs.items()}
             request = _request(opened, settings, tuple(inputs), consumer, title)
         except BaseException:
             outputs.close()
             raise
-        return OpenLines(outputs, leds, GpiodInputs(request, title), {name: at for name, (at, _) in buttons.items()})
+        offsets = {name: offset for name, (offset, _) in buttons.items()}
+        return OpenLines(outputs, leds, GpiodInputs(request, title), offsets, held)
 
 
 def _output_settings(wiring: OutputWiring) -> gpiod.LineSettings:
@@ -222,5 +250,5 @@ def _refused(error: OSError, chip: gpiod.Chip, offsets: Sequence[int], title: st
                     cure = (
                         "it selects a chip on an SPI bus: use another line, or put dtoverlay=spi0-0cs into config.txt"
                     )
-                return DeviceUnavailable(errno.EBUSY, f"line {offset} of {title} is held by {info.consumer!r}; {cure}")
+                return LineBusy(f"line {offset} of {title} is held by {info.consumer!r}; {cure}", info.consumer)
     return DeviceUnavailable(error.errno or errno.EIO, f"the lines of {title} cannot be had: {error.strerror or error}")

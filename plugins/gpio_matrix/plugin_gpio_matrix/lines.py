@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +14,15 @@ from plugin_gpio_matrix.buttons import Inputs
 from plugin_gpio_matrix.chips import SIMULATED
 from plugin_gpio_matrix.wiring import Wiring
 
-__all__ = ["Lines", "OpenLines", "checked_wiring", "open_lines", "simulated_chip"]
+__all__ = ["LineBusy", "Lines", "OpenLines", "checked_wiring", "open_lines", "simulated_chip"]
+
+
+class LineBusy(DeviceUnavailable):
+    """Report a line that somebody has; `holder` is the consumer's name."""
+
+    def __init__(self, text: str, holder: str) -> None:
+        super().__init__(errno.EBUSY, text)
+        self.holder = holder
 
 
 class Lines(Protocol):
@@ -40,6 +49,8 @@ class OpenLines:
     leds: Sequence[Sequence[int]]
     inputs: Inputs | None
     buttons: Mapping[str, int]
+    request: tuple[int, Sequence[int]] | None = None
+    """The descriptor of the outputs' request and its offsets in their order; None on a simulated chip."""
 
     def close(self) -> None:
         """Give all lines back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -19,8 +19,10 @@ from core.sim.inputs import InputWiring
 from core.sim.unplugging import Simulation
 from plugin_gpio_matrix.buttons import Button
 from plugin_gpio_matrix.chips import SIMULATED
+from plugin_gpio_matrix.exit_states import ExitState, ExitStates, exit_states
+from plugin_gpio_matrix.holding import Holder, end_holders
 from plugin_gpio_matrix.layout import Group, Layout, Led
-from plugin_gpio_matrix.lines import Lines, OpenLines, open_lines, simulated_chip
+from plugin_gpio_matrix.lines import LineBusy, Lines, OpenLines, open_lines, simulated_chip
 from plugin_gpio_matrix.wiring import Bias, ButtonWiring, Drive, Line, Milliseconds, OutputWiring, Row, Wiring
 
 PUBLISH_SECONDS = 0.05
@@ -45,8 +47,19 @@ class GpioMatrix(ProgramDevice):
         ] = msgspec.field(default_factory=lambda: [list(range(5 * row, 5 * row + 5)) for row in range(5)])
         active_low: Annotated[bool, Meta(description="true where a LED shines while its line is low")] = False
         exit_state: Annotated[
-            Literal["off", "on", "keep"], Meta(description="what the LEDs are left in at the end: off, on or keep")
+            ExitStates,
+            Meta(
+                description="what the LEDs are left in at the end: off, on or keep, "
+                'or a table by LED, as in { all = "off", r1c1 = "keep" }'
+            ),
         ] = "off"
+        hold: Annotated[
+            bool,
+            Meta(
+                description="true for a small process that holds the lines after the end, so that on and keep last; "
+                "false leaves them to the kernel"
+            ),
+        ] = False
         drive: Annotated[Drive, Meta(description="how LEDs are driven: push-pull, open-drain or open-source")] = (
             "push-pull"
         )
@@ -85,6 +98,7 @@ class GpioMatrix(ProgramDevice):
         self.buttons = {
             name: Button(name, self, simulated=self.options.chip == SIMULATED) for name in self.wiring.buttons
         }
+        self._holder: Holder | None = None
         # The same through all openings, as a chip on a desk.
         self._simulated = simulated_chip(self.wiring) if self.options.chip == SIMULATED else None
         self._open_lines: OpenLines | None = None
@@ -96,6 +110,7 @@ class GpioMatrix(ProgramDevice):
         self._arrange(
             [[index for index, _ in enumerate(row, start=sum(map(len, rows[:at])))] for at, row in enumerate(rows)]
         )
+        self._exit_states_by_name = exit_states(self.options.exit_state, [led.name for led in self.all])
         self.leds.replace_members({led.name: Switch() for led in self.all})
 
     # What programs use
@@ -160,12 +175,13 @@ class GpioMatrix(ProgramDevice):
 
     async def open(self) -> None:
         """Take the lines, all with one request; raise DeviceUnavailable with chip, line, holder and cure."""
-        opened = self._open_lines = open_lines(
-            self._simulated or self.options.chip, self.wiring, consumer=f"core:{self.name}"
-        )
+        opened = self._open_lines = await self._take_lines()
         self._lines = opened.outputs
         self._arrange(opened.leds)
         opened.outputs.watch(self._chip_has_gone)
+        if self.options.hold and opened.request is not None:
+            descriptor, offsets = opened.request
+            self._holder = Holder(descriptor, offsets, self._exit_states(), self._consumer)
         if opened.inputs is not None:
             pressed = opened.inputs.get_values()
             for name, offset in opened.buttons.items():
@@ -186,12 +202,14 @@ class GpioMatrix(ProgramDevice):
         if opened is None:
             return
         try:
-            if lines is not None and self.options.exit_state != "keep":
-                lit = self.options.exit_state == "on"
-                self._lit = dict.fromkeys(self._lit, lit)
-                lines.set_values(self._lit)
+            if lines is not None:
+                final = {offset: state == "on" for offset, state in self._exit_states().items() if state != "keep"}
+                self._lit.update(final)
+                if final:
+                    lines.set_values(final)
                 self._publish()
         finally:
+            self._leave_to_holder(lost=lines is None)
             opened.close()
 
     @leds.on_new
@@ -203,6 +221,33 @@ class GpioMatrix(ProgramDevice):
         places = {led.name: led for led in self.all}
         for name, on in new.items():
             places[name].set(on)
+
+    @property
+    def _consumer(self) -> str:
+        return f"core:{self.name}"
+
+    def _exit_states(self) -> dict[int, ExitState]:
+        return {led.offset: self._exit_states_by_name[led.name] for led in self.all}
+
+    async def _take_lines(self) -> OpenLines:
+        try:
+            return open_lines(self._simulated or self.options.chip, self.wiring, consumer=self._consumer)
+        except LineBusy as error:
+            if error.holder != self._consumer or not await end_holders(self._consumer):
+                raise
+        # What held them was left behind by an earlier run of ours.
+        return open_lines(self.options.chip, self.wiring, consumer=self._consumer)
+
+    def _leave_to_holder(self, *, lost: bool) -> None:
+        holder, self._holder = self._holder, None
+        if holder is None:
+            return
+        if lost:
+            holder.end()
+        elif holder.leave():
+            self.message(
+                f"{self.name}: its lines are held by process {holder.process}; `kill {holder.process}` gives them back"
+            )
 
     @staticmethod
     def _wired(options: Options) -> Wiring:
