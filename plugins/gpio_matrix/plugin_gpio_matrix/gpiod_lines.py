@@ -14,7 +14,7 @@ from core.errors import DeviceUnavailable
 from core.sim.inputs import InputWiring, LineEdge
 from core.sim.lines import Bias, Drive
 from plugin_gpio_matrix.chips import bindings, find_chip, open_chip
-from plugin_gpio_matrix.lines import LineBusy, OpenLines, checked_wiring
+from plugin_gpio_matrix.lines import LineBusy, OpenLines, checked_wiring, chip_gone
 from plugin_gpio_matrix.wiring import OutputWiring, Wiring
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Watched:
 
     def failed(self, doing: str, error: OSError) -> DeviceUnavailable:
         if error.errno == errno.ENODEV:
-            return DeviceUnavailable(errno.ENODEV, f"{self.title} has gone; it is looked for again")
+            return chip_gone(self.title)
         return DeviceUnavailable(error.errno or errno.EIO, f"{doing} of {self.title}: {error.strerror or error}")
 
 
@@ -156,7 +156,7 @@ def open_gpiod(chip: str, wiring: Wiring, *, consumer: str) -> OpenLines:
         outputs = GpiodLines(_request(opened, {flat: _output_settings(wiring.output)}, flat, consumer, title), title)
         held = outputs.request.fd, outputs.request.offsets
         if not inputs:
-            return OpenLines(outputs, leds, None, {}, held)
+            return OpenLines(outputs, leds, None, {}, title, held)
         try:
             settings: Settings = {offset: _input_settings(wired) for offset, wired in inputs.items()}
             request = _request(opened, settings, tuple(inputs), consumer, title)
@@ -164,7 +164,7 @@ def open_gpiod(chip: str, wiring: Wiring, *, consumer: str) -> OpenLines:
             outputs.close()
             raise
         offsets = {name: offset for name, (offset, _) in buttons.items()}
-        return OpenLines(outputs, leds, GpiodInputs(request, title), offsets, held)
+        return OpenLines(outputs, leds, GpiodInputs(request, title), offsets, title, held)
 
 
 def _output_settings(wiring: OutputWiring) -> gpiod.LineSettings:

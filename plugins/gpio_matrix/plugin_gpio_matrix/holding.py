@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from core.errors import DeviceUnavailable
 from plugin_gpio_matrix import holder
 from plugin_gpio_matrix.exit_states import ExitState
 
@@ -53,17 +55,17 @@ class Holder:
         finally:
             os.close(reading)
 
-    def leave(self) -> bool:
-        """Let it do its work; return whether it holds the lines from now on."""
+    def leave(self, *, lost: bool = False) -> str | None:
+        """Let it do its work, or end it if its lines are lost; return what to tell people if it holds them now."""
         os.close(self._writing)
+        if lost:
+            os.kill(self.process, signal.SIGKILL)
+            os.waitpid(self.process, 0)
+            return None
         ended, _ = os.waitpid(self.process, os.WNOHANG)
-        return self.stays and not ended
-
-    def end(self) -> None:
-        """End it: the lines that it was for are gone."""
-        os.close(self._writing)
-        os.kill(self.process, signal.SIGKILL)
-        os.waitpid(self.process, 0)
+        if ended or not self.stays:
+            return None
+        return f"its lines are held by process {self.process}; `kill {self.process}` gives them back"
 
 
 def holders(consumer: str | None = None) -> dict[int, str]:
@@ -87,7 +89,7 @@ def holders(consumer: str | None = None) -> dict[int, str]:
 async def end_holders(consumer: str) -> bool:
     """End the holders of an earlier run and wait for that; return whether there were any.
 
-    Raises OSError for one that is somebody else's, TimeoutError for one that does not end.
+    Raises DeviceUnavailable for one that is somebody else's, or does not end.
     """
     found = False
     for process in holders(consumer):
@@ -103,6 +105,14 @@ async def end_holders(consumer: str) -> bool:
                 async with asyncio.timeout(PATIENCE):
                     await _readable(descriptor)
                 _reap(process)
+        except PermissionError as error:
+            raise DeviceUnavailable(
+                errno.EBUSY, f"its lines are held by process {process} of another user; sudo kill {process}"
+            ) from error
+        except TimeoutError as error:
+            raise DeviceUnavailable(
+                errno.EBUSY, f"its lines are held by process {process}, which does not end; kill -9 {process}"
+            ) from error
         finally:
             os.close(descriptor)
     return found

@@ -12,9 +12,19 @@ from core.sim.inputs import InputWiring, SimulatedInputs
 from core.sim.lines import SimulatedChip
 from plugin_gpio_matrix.buttons import Inputs
 from plugin_gpio_matrix.chips import SIMULATED
+from plugin_gpio_matrix.holding import end_holders
 from plugin_gpio_matrix.wiring import Wiring
 
-__all__ = ["LineBusy", "Lines", "OpenLines", "checked_wiring", "open_lines", "simulated_chip"]
+__all__ = [
+    "LineBusy",
+    "Lines",
+    "OpenLines",
+    "checked_wiring",
+    "chip_gone",
+    "open_lines",
+    "simulated_chip",
+    "take_lines",
+]
 
 
 class LineBusy(DeviceUnavailable):
@@ -49,6 +59,8 @@ class OpenLines:
     leds: Sequence[Sequence[int]]
     inputs: Inputs | None
     buttons: Mapping[str, int]
+    title: str
+    """What people know the chip by."""
     request: tuple[int, Sequence[int]] | None = None
     """The descriptor of the outputs' request and its offsets in their order; None on a simulated chip."""
 
@@ -59,6 +71,21 @@ class OpenLines:
         finally:
             if self.inputs is not None:
                 self.inputs.close()
+
+
+def chip_gone(title: str) -> DeviceUnavailable:
+    """Return the error that says that a chip has gone while it was used."""
+    return DeviceUnavailable(errno.ENODEV, f"{title} has gone; it is looked for again")
+
+
+async def take_lines(chip: SimulatedChip | str, wiring: Wiring, *, consumer: str) -> OpenLines:
+    """Do the same as `open_lines`, also where an earlier run of ours has left its lines to a holder, which is ended."""
+    try:
+        return open_lines(chip, wiring, consumer=consumer)
+    except LineBusy as error:
+        if error.holder != consumer or not await end_holders(consumer):
+            raise
+    return open_lines(chip, wiring, consumer=consumer)
 
 
 def open_lines(chip: SimulatedChip | str, wiring: Wiring, *, consumer: str) -> OpenLines:
@@ -112,4 +139,5 @@ def _open_simulated(chip: SimulatedChip, wiring: Wiring, consumer: str) -> OpenL
         leds,
         SimulatedInputs(chip, inputs, consumer=consumer) if inputs else None,
         {name: at for name, (at, _) in buttons.items()},
+        chip.label,
     )

@@ -12,7 +12,6 @@ from msgspec import Meta
 
 import core
 from core import ProgramDevice, Switch, SwitchVector, ValueRefused
-from core.errors import DeviceUnavailable
 from core.loop import Loop
 from core.program_device import IfBusyOption
 from core.sim.inputs import InputWiring
@@ -20,9 +19,9 @@ from core.sim.unplugging import Simulation
 from plugin_gpio_matrix.buttons import Button
 from plugin_gpio_matrix.chips import SIMULATED
 from plugin_gpio_matrix.exit_states import ExitState, ExitStates, exit_states
-from plugin_gpio_matrix.holding import Holder, end_holders
+from plugin_gpio_matrix.holding import Holder
 from plugin_gpio_matrix.layout import Group, Layout, Led
-from plugin_gpio_matrix.lines import LineBusy, Lines, OpenLines, open_lines, simulated_chip
+from plugin_gpio_matrix.lines import Lines, OpenLines, chip_gone, simulated_chip, take_lines
 from plugin_gpio_matrix.wiring import Bias, ButtonWiring, Drive, Line, Milliseconds, OutputWiring, Row, Wiring
 
 PUBLISH_SECONDS = 0.05
@@ -175,13 +174,14 @@ class GpioMatrix(ProgramDevice):
 
     async def open(self) -> None:
         """Take the lines, all with one request; raise DeviceUnavailable with chip, line, holder and cure."""
-        opened = self._open_lines = await self._take_lines()
+        opened = self._open_lines = await take_lines(
+            self._simulated or self.options.chip, self.wiring, consumer=self._consumer
+        )
         self._lines = opened.outputs
         self._arrange(opened.leds)
         opened.outputs.watch(self._chip_has_gone)
         if self.options.hold and opened.request is not None:
-            descriptor, offsets = opened.request
-            self._holder = Holder(descriptor, offsets, self._exit_states(), self._consumer)
+            self._holder = Holder(*opened.request, self._exit_states(), self._consumer)
         if opened.inputs is not None:
             pressed = opened.inputs.get_values()
             for name, offset in opened.buttons.items():
@@ -209,8 +209,10 @@ class GpioMatrix(ProgramDevice):
                     lines.set_values(final)
                 self._publish()
         finally:
-            self._leave_to_holder(lost=lines is None)
             opened.close()
+            holder, self._holder = self._holder, None
+            if holder is not None and (told := holder.leave(lost=lines is None)):
+                self.message(f"{self.name}: {told}")
 
     @leds.on_new
     async def set_leds(self, new: dict[str, bool]) -> None:
@@ -228,26 +230,6 @@ class GpioMatrix(ProgramDevice):
 
     def _exit_states(self) -> dict[int, ExitState]:
         return {led.offset: self._exit_states_by_name[led.name] for led in self.all}
-
-    async def _take_lines(self) -> OpenLines:
-        try:
-            return open_lines(self._simulated or self.options.chip, self.wiring, consumer=self._consumer)
-        except LineBusy as error:
-            if error.holder != self._consumer or not await end_holders(self._consumer):
-                raise
-        # What held them was left behind by an earlier run of ours.
-        return open_lines(self.options.chip, self.wiring, consumer=self._consumer)
-
-    def _leave_to_holder(self, *, lost: bool) -> None:
-        holder, self._holder = self._holder, None
-        if holder is None:
-            return
-        if lost:
-            holder.end()
-        elif holder.leave():
-            self.message(
-                f"{self.name}: its lines are held by process {holder.process}; `kill {holder.process}` gives them back"
-            )
 
     @staticmethod
     def _wired(options: Options) -> Wiring:
@@ -287,8 +269,8 @@ class GpioMatrix(ProgramDevice):
             self.buttons[names[edge.offset]].take(edge)
 
     def _chip_has_gone(self) -> None:
-        """Find out why the descriptor of the outputs has become readable, which nothing else makes it."""
-        self._lose(DeviceUnavailable(errno.ENODEV, f"{self.options.chip} has gone; it is looked for again"))
+        if self._open_lines is not None:
+            self._lose(chip_gone(self._open_lines.title))
 
     def _lose(self, error: OSError) -> None:
         """Give up lines that fail: the device is closed, and opened again when the chip is back."""

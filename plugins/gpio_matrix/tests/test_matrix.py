@@ -172,3 +172,28 @@ def test_keep_leaves_the_leds_as_they_are(clock: VirtualClock) -> None:
 
     chip = on_matrix(clock, work, exit_state="keep")
     assert [offset for offset, level in enumerate(chip.levels[:25]) if level] == [10, 11, 12, 13, 14]
+
+
+def test_each_led_can_have_an_exit_state_of_its_own(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, _: SimulatedChip) -> None:
+        matrix.row(0).set(True)
+        await asyncio.sleep(0.01)
+
+    chip = on_matrix(
+        clock, work, exit_state={"r1c2": "off", "r1c3": "keep", "r2c1": "on", "all": "keep", "r1c4": "off"}
+    )
+    assert [offset for offset, level in enumerate(chip.levels[:25]) if level] == [0, 2, 4, 5]
+
+
+def test_what_has_no_exit_state_is_off(clock: VirtualClock) -> None:
+    async def work(matrix: GpioMatrix, _: SimulatedChip) -> None:
+        matrix.row(0).set(True)
+        await asyncio.sleep(0.01)
+
+    chip = on_matrix(clock, work, exit_state={"r1c1": "keep"})
+    assert [offset for offset, level in enumerate(chip.levels[:25]) if level] == [0]
+
+
+def test_an_exit_state_for_no_led() -> None:
+    with pytest.raises(ValueError, match="exit_state: there is no LED 'r6c1'; LEDs are r1c1 to r5c5"):
+        GpioMatrix("matrix", GpioMatrix.Options(exit_state={"r6c1": "on"}))
