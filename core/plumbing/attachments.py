@@ -6,6 +6,8 @@ libindi writes `<oneBLOB ... len="bytes in the descriptor" attached="true"/>` an
 from __future__ import annotations
 
 import os
+import re
+import stat
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +15,9 @@ from dataclasses import replace
 from core.errors import ProtocolError
 from core.indi import Element, Frame, VectorMessage, decode, encode
 from core.indi.blobs import encode_base64, encoded_length
+from core.indi.framing import MAXIMUM_BLOB
+
+_LENGTH = re.compile("[0-9]{1,12}")
 
 
 class Attachments:
@@ -51,20 +56,27 @@ def _attached(element: Element) -> bool:
 
 def _inlined(element: Element, descriptor: int) -> Element:
     attributes = {key: value for key, value in element.attributes.items() if key not in ("attached", "len", "enclen")}
+    # `size` is that before compression, which may be more or less than what is there.
     length = element.attributes.get("len") or element.attributes.get("size", "")
-    if not length.isdecimal():
-        raise ProtocolError(f"an attached BLOB is {length[:20]!r} bytes long")
-    # Read, not mapped: whoever shrinks the memory meanwhile would kill us.
-    data = os.pread(descriptor, int(length), 0) if int(length) <= os.fstat(descriptor).st_size else b""
-    while data and len(data) < int(length):  # the kernel reads at most 2 GiB at once
-        more = os.pread(descriptor, int(length) - len(data), len(data))
-        if not more:
-            break
-        data += more
+    if not _LENGTH.fullmatch(length) or int(length) > MAXIMUM_BLOB:
+        raise ProtocolError(f"an attached BLOB is {length[:20]!r} bytes long; 0 to {MAXIMUM_BLOB} is allowed")
+    try:
+        data = _read(descriptor, int(length))
+    except OSError as error:
+        raise ProtocolError(f"an attached BLOB cannot be read: {error.strerror}") from error
     if len(data) != int(length):
         raise ProtocolError(f"an attached BLOB is shorter than {length} bytes")
     body = "\n" + encode_base64(data).decode()
     return Element(element.name, body, {**attributes, "enclen": str(encoded_length(len(data)))})
+
+
+def _read(descriptor: int, length: int) -> bytes:
+    """Return the first bytes of a file; it is read, not mapped, since whoever shrinks it meanwhile would kill us."""
+    status = os.fstat(descriptor)
+    # A file may be a promise of more than there is memory; anything but a file may never answer.
+    if not stat.S_ISREG(status.st_mode) or status.st_size < length:
+        return b""
+    return os.pread(descriptor, length, 0)
 
 
 def _close(descriptors: tuple[int, ...]) -> None:
