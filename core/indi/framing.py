@@ -71,7 +71,9 @@ class Framer:
         consumed = self._consumed
         if consumed == len(self._buffer):
             self._buffer = bytes(data)
-        elif len(self._buffer) - consumed <= TORN:
+            self._at -= consumed
+            return
+        if len(self._buffer) - consumed <= TORN:
             self._buffer = b"".join((memoryview(self._buffer)[consumed:], data))
         else:
             # Grown in place, so that bytes that drip cost no more than those that flow.

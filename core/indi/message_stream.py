@@ -92,10 +92,13 @@ class MessageStream(Framer):
         """Return the next piece, None if there is none yet; raise ProtocolError for what is none."""
         if self._verb:
             return self._next_of_blob()
-        if self._start < 0 and not self._until and self._buffer.__class__ is bytes:
-            run = self._run()
-            if run is not None:
-                return run
+        if self._start < 0 and not self._until:
+            if self._at == len(self._buffer):
+                return None
+            if self._buffer.__class__ is bytes:
+                run = self._run()
+                if run is not None:
+                    return run
         element = self.next_element()
         if element is None and self._start >= 0 and len(self._buffer) - self._start >= LONG_BLOB:
             return self._opening()
@@ -108,8 +111,6 @@ class MessageStream(Framer):
     def _run(self) -> Run | None:
         data = bytes(self._buffer)
         at = self._at
-        if at == len(data):
-            return None
         skeleton = self._last
         end = skeleton.end_of_run(data, at) if skeleton is not None else at
         if end == at:

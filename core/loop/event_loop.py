@@ -13,6 +13,7 @@ import logging
 import selectors
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -76,9 +77,9 @@ class Waiting(selectors.DefaultSelector):
             now, first = self._agenda.now(), self._agenda.first()
             about_to_wait = timeout != 0 and (first is None or first > now)
             if about_to_wait or now - self._asked >= LONGEST_BUSY:
-                self._run_callbacks()
-                # They may have made tasks ready: look again before waiting.
-                timeout = 0
+                if self._run_callbacks():
+                    # They have made something ready: its turn comes before we wait.
+                    timeout = 0
         if timeout == 0:
             now = agenda.now()
             if now - self._looked < LOOKING and not self._clock.virtual:
@@ -112,7 +113,10 @@ class Waiting(selectors.DefaultSelector):
         if self._timer is not None:
             self._timer.close()
 
-    def _run_callbacks(self) -> None:
+    def _run_callbacks(self) -> bool:
+        """Run what was to be done before waiting; return whether there is something to do now."""
+        loop = self.loop
+        timers = loop.count_timers()
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             try:
@@ -121,6 +125,7 @@ class Waiting(selectors.DefaultSelector):
                 self.loop.call_exception_handler(
                     {"message": f"{callback!r}, called before the loop waits, failed", "exception": error}
                 )
+        return bool(self.callbacks) or loop.has_ready() or loop.count_timers() != timers
 
     def _look(self) -> list[tuple[selectors.SelectorKey, int]]:
         events: list[tuple[selectors.SelectorKey, int]] = super().select(0)
@@ -190,6 +195,9 @@ class CoreEventLoop(asyncio.SelectorEventLoop):
         self.waiting = Waiting(agenda, clock)
         self._virtual = clock.virtual
         self._now = clock.now
+        # asyncio's own: what is to be called next, and the timers. Nothing else tells whether the loop may wait.
+        self._ready: deque[asyncio.Handle]
+        self._scheduled: list[asyncio.TimerHandle]
         self._jobs = 0
         self._children: list[asyncio.SubprocessTransport] = []
         self._signals: set[int] = set()
@@ -200,6 +208,14 @@ class CoreEventLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return the loop's time in seconds: the machine's monotonic clock, or the virtual one."""
         return self._now() / 1e9 if self._virtual else time.monotonic()
+
+    def has_ready(self) -> bool:
+        """Return whether a callback waits for its turn."""
+        return bool(self._ready)
+
+    def count_timers(self) -> int:
+        """Return how many timers of asyncio there are."""
+        return len(self._scheduled)
 
     def outside_work(self) -> bool:
         """Return True while executor jobs or child processes run."""

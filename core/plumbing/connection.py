@@ -128,7 +128,7 @@ class Connection:
         try:
             for _ in range(MESSAGES_A_TURN):
                 # A message before this one may have ended it, or shown that somebody is behind.
-                if self.closed or self._waits_for_others or self._reads_no_answers:
+                if self.closed or (self._held and self._waits_for_others) or self._reads_no_answers:
                     break
                 if (raw := next(self._backlog, None)) is not None:
                     self._route(raw)
@@ -164,8 +164,8 @@ class Connection:
     def _reads_no_answers(self) -> bool:
         # Not so for drivers: one that cannot write to us may not read before it could.
         return (
-            self.role == "client"
-            and self.channel.pending > ANSWERS_PENDING
+            self.channel.pending > ANSWERS_PENDING
+            and self.role == "client"
             and self.outbox.messages_pending > ANSWERS_PENDING
         )
 

@@ -222,6 +222,8 @@ class StreamChannel:
             if self._unix is None:
                 raise OSError("descriptors cannot be sent here")
             return self._unix.write_with(first.data, first.attachments.descriptors)
+        if len(self._queue) == 1:
+            return self._sink.write((first,))
         buffers = []
         for item in itertools.islice(self._queue, IOV_MAX):
             if isinstance(item, _Attached):

@@ -17,10 +17,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 READ_SIZE = 1 << 18
+USUAL_SIZE = 1 << 16
+"""What is asked for until that much is there: a buffer for more costs a call of the kernel each time."""
 MAXIMUM_DESCRIPTORS = 16
 """How many descriptors libindi sends with one message at most."""
 
 _ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAXIMUM_DESCRIPTORS * 4)
+# Plain numbers: to join the members of an enumeration takes longer than the call.
+_RECEIVE = int(socket.MSG_DONTWAIT)
+_RECEIVE_DESCRIPTORS = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+_SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class Source(Protocol):
@@ -69,6 +75,7 @@ class SocketEnd:
         self.passes_descriptors = sock.family == socket.AF_UNIX
         self.received: deque[int] = deque()
         """Descriptors that have come and nobody has taken yet."""
+        self._size = USUAL_SIZE
 
     def fileno(self) -> int:
         """Return the socket's descriptor."""
@@ -77,24 +84,27 @@ class SocketEnd:
     def read(self) -> bytes:
         """Return what has arrived."""
         if not self.passes_descriptors:
-            return self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)
-        flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-        data, ancillary, _, _ = self._socket.recvmsg(READ_SIZE, _ROOM_FOR_DESCRIPTORS, flags)
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                numbers = array.array("i")
-                numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
-                self.received.extend(numbers)
+            data = self._socket.recv(self._size, _RECEIVE)
+        else:
+            data, ancillary, _, _ = self._socket.recvmsg(self._size, _ROOM_FOR_DESCRIPTORS, _RECEIVE_DESCRIPTORS)
+            for level, kind, content in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    numbers = array.array("i")
+                    numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+                    self.received.extend(numbers)
+        self._size = next_size(len(data))
         return data
 
     def write(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Send what the kernel takes."""
-        return self._socket.sendmsg(buffers, [], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        if len(buffers) == 1:
+            return self._socket.send(buffers[0], _SEND)
+        return self._socket.sendmsg(buffers, (), _SEND)
 
     def write_with(self, buffer: bytes | memoryview, descriptors: Sequence[int]) -> int:
         """Send bytes and descriptors together; those go with the first byte."""
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
-        return self._socket.sendmsg([buffer], [rights], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        return self._socket.sendmsg([buffer], [rights], _SEND)
 
     def close(self) -> None:
         """Close the socket, and what came with it and was not taken."""
@@ -108,6 +118,7 @@ class ReadEnd:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._size = USUAL_SIZE
         self.selectable = _selectable(descriptor)
 
     def fileno(self) -> int:
@@ -116,7 +127,9 @@ class ReadEnd:
 
     def read(self) -> bytes:
         """Return what is there; it is called only when something is, or for a file."""
-        return os.read(self._descriptor, READ_SIZE)
+        data = os.read(self._descriptor, self._size)
+        self._size = next_size(len(data))
+        return data
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -159,6 +172,11 @@ class WriteEnd:
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self._descriptor)
+
+
+def next_size(length: int) -> int:
+    """Return how much to ask for after a read that has brought `length` bytes."""
+    return READ_SIZE if length >= USUAL_SIZE else USUAL_SIZE
 
 
 def _selectable(descriptor: int) -> bool:
