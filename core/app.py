@@ -304,7 +304,12 @@ async def _begin(device: ProgramDevice, starts: Sequence[ProgramStart]) -> None:
 
 
 class _PluginLoop(Loop):
-    """Be a loop on which plugins run: what one of their tasks raises is logged and reaches nobody else."""
+    """Be a loop on which plugins run: what one of their tasks raises is logged and reaches nobody else.
+
+    What they have scheduled goes on, ever more rarely while it fails.
+    """
+
+    unhandled = "retry"
 
     def fail(self, error: BaseException, name: str) -> None:
         """Log what nobody handles, where a bare program would end."""

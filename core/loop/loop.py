@@ -12,7 +12,7 @@ import itertools
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ClassVar, Literal, ParamSpec, TypeVar, overload
 
 from core.duration import Duration
 from core.errors import LoopError
@@ -46,6 +46,9 @@ class Loop:
     runs in, `call_from_thread` excepted. `clock` is for tests (see core.testing.VirtualClock); `settings` ask for what
     the machine can do to be more exact.
     """
+
+    unhandled: ClassVar[Literal["raise", "retry"]] = "raise"
+    """What follows a tick that raises where its Timing names neither a policy nor a handler; see Timing.on_error."""
 
     def __init__(self, *, clock: Clock | None = None, settings: LoopSettings | None = None) -> None:
         self.settings = settings or LoopSettings()

@@ -123,7 +123,7 @@ class ScheduledTask:
         return counting.TaskStatistics(
             name=self.name,
             period=Duration(self._period),
-            state="running" if self._running is not None else "waiting" if self._active else "stopped",
+            state=self._state(),
             ticks=self._ticks,
             misses=self._misses,
             errors=self._errors,
@@ -133,6 +133,13 @@ class ScheduledTask:
             duration_mean=Duration(self._duration_sum // finished if finished else 0),
             duration_max=Duration(self._duration_max),
         )
+
+    def _state(self) -> str:
+        if self._running is not None:
+            return "running"
+        if not self._active:
+            return "stopped"
+        return "failing" if self._failures else "waiting"
 
     def start(self) -> None:
         """Begin a new grid now, as `schedule` or `schedule_later` did; without effect on a task that is not stopped."""
@@ -321,14 +328,18 @@ class ScheduledTask:
         timing = self._timing
         self._errors += 1
         self._failures += 1
-        if timing.on_error == "raise" and timing.handler is None:
+        policy = timing.on_error
+        if policy == "raise" and timing.handler is None:
+            policy = self._loop.unhandled
+        if policy == "raise" and timing.handler is None:
             self.stop()
             self._loop.fail(error, self.name)
             return 0
         # Once with its trace: a task that fails a thousand times a second must not fill the disk.
         level = logging.ERROR if self._failures == 1 else logging.DEBUG
-        _log.log(level, "%s: a tick failed: %r", self.name, error, exc_info=error)
-        if timing.on_error == "stop":
+        again = "; it is tried again, ever more rarely" if policy == "retry" else ""
+        _log.log(level, "%s: a tick failed: %r%s", self.name, error, again, exc_info=error)
+        if policy == "stop":
             self.stop()
         if timing.handler is not None:
             try:
@@ -337,7 +348,7 @@ class ScheduledTask:
                 _log.exception("%s: the handler of its errors failed", self.name)
         if not self._active:
             return 0
-        if timing.on_error != "retry":
+        if policy != "retry":
             return self._following(self._deadline, now)
         # Doubling beyond 2**40 is beyond every limit, and keeps the number small.
         pause = min(timing.retry_after.nanoseconds << min(self._failures - 1, 40), timing.retry_at_most.nanoseconds)

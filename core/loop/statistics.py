@@ -53,7 +53,8 @@ class TaskStatistics:
     name: str
     period: Duration
     state: str
-    """"waiting" for its deadline, "running" (its tick waits for something), or "stopped"."""
+    """"waiting" for its deadline, "running" (its tick waits for something), "failing" (its last tick has raised, and
+    the next one is waited for), or "stopped"."""
     ticks: int
     """Ticks that were begun."""
     misses: int
