@@ -1,160 +1,67 @@
-"""The matrix as a device: LEDs as switches, programs, and one call to the lines for each frame."""
+"""The matrix as a device: its lines opened, closed, lost and found again."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable
 
-import msgspec
-from msgspec import Meta
-
-import core
-from core import ProgramDevice, Switch, SwitchVector, ValueRefused
-from core.loop import Loop
-from core.program_device import IfBusyOption
-from core.sim.inputs import InputWiring
+from core.programs.regions import ALL, Region
 from core.sim.unplugging import Simulation
 from plugin_gpio_matrix.buttons import Button
 from plugin_gpio_matrix.chips import SIMULATED
-from plugin_gpio_matrix.exit_states import ExitState, ExitStates, exit_states
+from plugin_gpio_matrix.exit_states import ExitState, exit_states
+from plugin_gpio_matrix.frames import Frames
 from plugin_gpio_matrix.holding import Holder
-from plugin_gpio_matrix.layout import Group, Layout, Led
+from plugin_gpio_matrix.layout import Led, rows_of_leds
 from plugin_gpio_matrix.lines import Lines, OpenLines, chip_gone, simulated_chip, take_lines
-from plugin_gpio_matrix.wiring import Bias, ButtonWiring, Drive, Line, Milliseconds, OutputWiring, Row, Wiring
-
-PUBLISH_SECONDS = 0.05
-"""The LEDs are told to observers and clients no more often than this."""
-
-SIMULATED_BUTTONS = ("left", "right")
-"""The buttons that a simulated matrix has unless it is told otherwise."""
+from plugin_gpio_matrix.options import Options as MatrixOptions
+from plugin_gpio_matrix.properties import MatrixProperties
+from plugin_gpio_matrix.regions import leds_named
 
 
-class GpioMatrix(ProgramDevice):
+class GpioMatrix(MatrixProperties):
     """A matrix of LEDs, each on a line of its own."""
 
     kind = "matrix"
-    leds = SwitchVector("LEDs", group="Matrix", rule="AnyOfMany", members={})
+    Options = MatrixOptions
 
-    class Options(core.Options):
-        """The options of `[device.<name>]` with `plugin = "gpio-matrix"`."""
-
-        chip: Annotated[str, Meta(description='GPIO chip by label, name or path, or "simulated"')] = SIMULATED
-        lines: Annotated[
-            list[Row], Meta(min_length=1, description="the line of each LED, row by row, by number or by name")
-        ] = msgspec.field(default_factory=lambda: [list(range(5 * row, 5 * row + 5)) for row in range(5)])
-        active_low: Annotated[bool, Meta(description="true where a LED shines while its line is low")] = False
-        exit_state: Annotated[
-            ExitStates,
-            Meta(
-                description="what the LEDs are left in at the end: off, on or keep, "
-                'or a table by LED, as in { all = "off", r1c1 = "keep" }'
-            ),
-        ] = "off"
-        hold: Annotated[
-            bool,
-            Meta(
-                description="true for a small process that holds the lines after the end, so that on and keep last; "
-                "false leaves them to the kernel"
-            ),
-        ] = False
-        drive: Annotated[Drive, Meta(description="how LEDs are driven: push-pull, open-drain or open-source")] = (
-            "push-pull"
-        )
-        bias: Annotated[Bias, Meta(description="bias of the LEDs' lines: as-is, disabled, pull-up or pull-down")] = (
-            "as-is"
-        )
-        buttons: Annotated[
-            dict[Annotated[str, Meta(min_length=1)], Line | ButtonWiring] | None,
-            Meta(
-                description="the line of each button by its name, as in { left = 5, right = 6 }, or a table with line, "
-                "active_low, bias and debounce; left out, a simulated matrix has the buttons left and right"
-            ),
-        ] = None
-        button_active_low: Annotated[
-            bool, Meta(description="true where buttons connect their line to ground, as most do")
-        ] = True
-        button_bias: Annotated[
-            Bias, Meta(description="bias of the buttons' lines: as-is, disabled, pull-up or pull-down")
-        ] = "pull-up"
-        debounce: Annotated[
-            Milliseconds, Meta(description="for how many milliseconds a button has to be still, 0 for none")
-        ] = 10
-        if_busy: IfBusyOption = "take-over"
-
-    options: Options
-
-    def __init__(self, name: str, options: Options | None = None) -> None:
+    def __init__(self, name: str, options: MatrixOptions | None = None) -> None:
         super().__init__(name, options)
-        rows = self.options.lines
-        self.wiring = self._wired(self.options)
+        self.wiring = self.options.wiring()
         used = [str(line) for line in self.wiring.all_lines]
         if twice := sorted({line for line in used if used.count(line) > 1}):
             raise ValueError(
                 f"lines: {', '.join(twice)} stands more than once; each LED and button has a line of its own"
             )
+        frames = Frames(sum(map(len, self.options.lines)), self._frame_shown, self._frame_failed)
+        self.lay_out(rows_of_leds([len(row) for row in self.options.lines], frames.switch))
         self.buttons = {
             name: Button(name, self, simulated=self.options.chip == SIMULATED) for name in self.wiring.buttons
         }
-        self._holder: Holder | None = None
         # The same through all openings, as a chip on a desk.
         self._simulated = simulated_chip(self.wiring) if self.options.chip == SIMULATED else None
+        self._holder: Holder | None = None
         self._open_lines: OpenLines | None = None
         self._lines: Lines | None = None
-        self._lit: dict[int, bool] = {}
-        self._frame: dict[int, bool] = {}
-        self._publishing: asyncio.TimerHandle | None = None
-        # Until the lines are open, LEDs are known by their place alone; opening finds the offsets.
-        self._arrange(
-            [[index for index, _ in enumerate(row, start=sum(map(len, rows[:at])))] for at, row in enumerate(rows)]
-        )
         self._exit_states_by_name = exit_states(self.options.exit_state, [led.name for led in self.all])
-        self.leds.replace_members({led.name: Switch() for led in self.all})
-
-    # What programs use
-
-    @property
-    def rows(self) -> tuple[Group, ...]:
-        """Return the rows from top to bottom."""
-        return self.layout.rows
-
-    @property
-    def columns(self) -> tuple[Group, ...]:
-        """Return the columns from left to right."""
-        return self.layout.columns
-
-    @property
-    def all(self) -> Group:
-        """Return every LED, row by row."""
-        return self.layout.all
-
-    def row(self, number: int) -> Group:
-        """Return a row, from 0."""
-        return self.layout.row(number)
-
-    def column(self, number: int) -> Group:
-        """Return a column, from 0."""
-        return self.layout.column(number)
-
-    def get(self, row: int, column: int) -> Led:
-        """Return one LED."""
-        return self.layout.get(row, column)
-
-    def ring(self, number: int) -> Group:
-        """Return the ring `number` steps from the edge, clockwise."""
-        return self.layout.ring(number)
-
-    # What the house uses
+        self._offsets: list[int] = []
+        self._define(frames)
 
     def outputs(self) -> Iterable[Led]:
         """Return every LED."""
         return self.all
 
+    def region(self, name: str) -> Region:
+        """Return a part of the matrix by name, such as "row 1" or "r1c1-r3c3"; raise ProgramError if there is none."""
+        if name == ALL:
+            return Region(ALL, self, tuple(self.all), frozenset(led.number for led in self.all))
+        part = self.part(leds_named(self, name))
+        return Region(name, part, tuple(part.all), frozenset(led.number for led in part.all))
+
     def settle(self) -> None:
         """Set the lines and tell the LEDs now, so that who asks next sees what is true."""
-        self._flush()
-        self._publish()
+        self.frames.flush()
+        self._publisher.now()
 
     def summary(self) -> str:
         """Say on what the LEDs are."""
@@ -163,10 +70,6 @@ class GpioMatrix(ProgramDevice):
         if self.options.chip == SIMULATED:
             return f"simulated {size} matrix"
         return f"{size} matrix on {self.options.chip}"
-
-    def picture(self) -> Sequence[str]:
-        """Return rows in which "X" is a lit LED and "." a dark one."""
-        return ["".join("X" if self._lit[led.offset] else "." for led in row) for row in self.rows]
 
     def simulation(self) -> Simulation | None:
         """Return the simulated chip."""
@@ -178,7 +81,8 @@ class GpioMatrix(ProgramDevice):
             self._simulated or self.options.chip, self.wiring, consumer=self._consumer
         )
         self._lines = opened.outputs
-        self._arrange(opened.leds)
+        self._offsets = [offset for row in opened.leds for offset in row]
+        self.frames.attach(opened.outputs, self._offsets)
         opened.outputs.watch(self._chip_has_gone)
         if self.options.hold and opened.request is not None:
             self._holder = Holder(*opened.request, self._exit_states(), self._consumer)
@@ -191,69 +95,35 @@ class GpioMatrix(ProgramDevice):
 
     async def close(self) -> None:
         """Leave the LEDs in their exit state and give the lines back."""
-        if self._publishing is not None:
-            self._publishing.cancel()
-            self._publishing = None
+        self._publisher.stop()
+        self._counting.stop()
+        self.frames.detach()
         for button in self.buttons.values():
             button.disconnect()
         opened, self._open_lines = self._open_lines, None
         lines, self._lines = self._lines, None
-        self._frame.clear()
         if opened is None:
             return
         try:
             if lines is not None:
                 final = {offset: state == "on" for offset, state in self._exit_states().items() if state != "keep"}
-                self._lit.update(final)
                 if final:
                     lines.set_values(final)
+                self.frames.lit = [final.get(*pair) for pair in zip(self._offsets, self.frames.lit, strict=True)]
                 self._publish()
+                self._publish_statistics()
         finally:
             opened.close()
             holder, self._holder = self._holder, None
             if holder is not None and (told := holder.leave(lost=lines is None)):
                 self.message(f"{self.name}: {told}")
 
-    @leds.on_new
-    async def set_leds(self, new: dict[str, bool]) -> None:
-        """Light what a client has chosen, while no program runs."""
-        self.refuse_while_running("LEDs")
-        if self._lines is None:
-            raise ValueRefused("the matrix is not open")
-        places = {led.name: led for led in self.all}
-        for name, on in new.items():
-            places[name].set(on)
-
     @property
     def _consumer(self) -> str:
         return f"core:{self.name}"
 
     def _exit_states(self) -> dict[int, ExitState]:
-        return {led.offset: self._exit_states_by_name[led.name] for led in self.all}
-
-    @staticmethod
-    def _wired(options: Options) -> Wiring:
-        buttons: dict[str, Line | ButtonWiring] | None = options.buttons
-        if buttons is None:
-            numbers = [line for row in options.lines for line in row if isinstance(line, int)]
-            first = max(numbers, default=-1) + 1
-            buttons = {}
-            if options.chip == SIMULATED:
-                buttons.update((name, first + at) for at, name in enumerate(SIMULATED_BUTTONS))
-        wired: dict[str, tuple[int | str, InputWiring]] = {}
-        for name, given in buttons.items():
-            button = given if isinstance(given, ButtonWiring) else ButtonWiring(line=given)
-            debounce = options.debounce if button.debounce is None else button.debounce
-            wired[name] = (
-                button.line,
-                InputWiring(
-                    active_low=options.button_active_low if button.active_low is None else button.active_low,
-                    bias=options.button_bias if button.bias is None else button.bias,
-                    debounce=debounce / 1000,
-                ),
-            )
-        output = OutputWiring(active_low=options.active_low, drive=options.drive, bias=options.bias)
-        return Wiring(options.lines, output, wired)
+        return {self._offsets[led.number]: self._exit_states_by_name[led.name] for led in self.all}
 
     def _read_buttons(self) -> None:
         opened = self._open_lines
@@ -276,50 +146,11 @@ class GpioMatrix(ProgramDevice):
         """Give up lines that fail: the device is closed, and opened again when the chip is back."""
         if self._lines is not None:
             self._lines = None
+            self.frames.detach()
             self.lose(error)
 
-    def _arrange(self, offsets: Sequence[Sequence[int]]) -> None:
-        self.layout = Layout(offsets, self._switch)
-        self._lit = {led.offset: False for led in self.layout.all}
-        self._frame = {}
-
-    def _switch(self, offset: int, value: bool) -> None:
-        """Take a change into the frame that goes out when the loop is about to wait."""
-        if self._lines is None:
-            return
-        if not self._frame:
-            Loop.current().before_wait(self._flush)
-        self._frame[offset] = bool(value)
-
-    def _flush(self) -> None:
-        frame, self._frame = self._frame, {}
-        changed = {offset: value for offset, value in frame.items() if self._lit[offset] is not value}
-        if not changed or self._lines is None:
-            return
-        self._lit.update(changed)
-        try:
-            self._lines.set_values(changed)
-        except OSError as error:
-            if error.errno == errno.ENODEV:
-                self._lose(error)
-            else:
-                self.report_failure(f"{self.name}: setting LEDs", error, self.leds)
-            return
-        if self._publishing is None:
-            self._publish()
-            self._publishing = asyncio.get_running_loop().call_later(PUBLISH_SECONDS, self._publish_again)
-
-    def _publish_again(self) -> None:
-        self._publishing = None
-        if self._publish():
-            self._publishing = asyncio.get_running_loop().call_later(PUBLISH_SECONDS, self._publish_again)
-
-    def _publish(self) -> bool:
-        """Tell which LEDs differ from what was told last; return whether any did."""
-        told: dict[str, bool] = self.leds.values
-        changed: dict[str, Any] = {
-            led.name: self._lit[led.offset] for led in self.all if told[led.name] is not self._lit[led.offset]
-        }
-        if changed:
-            self.leds.update(changed)
-        return bool(changed)
+    def _frame_failed(self, error: OSError) -> None:
+        if error.errno == errno.ENODEV:
+            self._lose(error)
+        else:
+            self.report_failure(f"{self.name}: setting LEDs", error, self.leds)

@@ -84,24 +84,6 @@ def test_the_leds_are_told_at_most_20_times_a_second(clock: VirtualClock) -> Non
     on_matrix(clock, work)
 
 
-@pytest.mark.parametrize("name", [program.name for program in PROGRAMS])
-def test_each_program_runs_changes_and_leaves_the_leds_off(clock: VirtualClock, name: str) -> None:
-    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
-        await matrix.begin_program(name)
-        seen = set()
-        for _ in range(200):
-            await asyncio.sleep(0.05)
-            seen.add("/".join(matrix.picture()))
-        assert len(seen) >= 2
-        assert matrix.running_program == name
-        await matrix.end_program()
-        await asyncio.sleep(0.01)
-        assert not any(chip.levels[:25])
-        assert matrix.running_program is None
-
-    on_matrix(clock, work)
-
-
 def test_a_program_takes_over_from_another(clock: VirtualClock) -> None:
     async def work(matrix: GpioMatrix, _: SimulatedChip) -> None:
         await matrix.begin_program("heartbeat", {"interval": 0.5})
