@@ -109,7 +109,9 @@ class GpioMatrix(MatrixProperties):
                 final = {offset: state == "on" for offset, state in self._exit_states().items() if state != "keep"}
                 if final:
                     lines.set_values(final)
-                self.frames.lit = [final.get(*pair) for pair in zip(self._offsets, self.frames.lit, strict=True)]
+                self.frames.lit = [
+                    final.get(offset, lit) for offset, lit in zip(self._offsets, self.frames.lit, strict=True)
+                ]
                 self._publish()
                 self._publish_statistics()
         finally:

@@ -11,12 +11,12 @@ from plugin_gpio_matrix.programs.winding import kaa_spiral, mad_spiral, mad_spir
 
 PROGRAMS = (
     heartbeat,
+    spiral,
     blink_rows,
     blink_cols,
     cross,
     matrix_on_off,
     breathe,
-    spiral,
     mad_spiral,
     mad_spiral_until_left_button,
     kaa_spiral,
