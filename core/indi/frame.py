@@ -21,6 +21,7 @@ _ENCODED_LENGTH = re.compile(rb"\senclen\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t "
 MAXIMUM_MARKUP = 20_000
 """How many tags a message may have: lxml makes an object of each element."""
+MAXIMUM_ATTRIBUTES = 64
 
 _LINE = 80
 """libindi breaks lines of base64 after 72 characters; a longer one was written without breaks."""
@@ -51,6 +52,8 @@ class Frame:
             if b"<!" in raw or b"<?" in raw:
                 # The parsers of libindi skip to the next ">": what hides in a comment or CDATA would become a command.
                 self.raw = write(self.element)
+        if len(self.element.attrib) > MAXIMUM_ATTRIBUTES:
+            raise ProtocolError(f"a message has more than {MAXIMUM_ATTRIBUTES} attributes")
         self.tag = str(self.element.tag)
         self.device = self._attribute("device")
         self.name = self._attribute("name")

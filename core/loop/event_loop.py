@@ -76,10 +76,9 @@ class Waiting(selectors.DefaultSelector):
         if self.callbacks:
             now, first = self._agenda.now(), self._agenda.first()
             about_to_wait = timeout != 0 and (first is None or first > now)
-            if about_to_wait or now - self._asked >= LONGEST_BUSY:
-                if self._run_callbacks():
-                    # They have made something ready: its turn comes before we wait.
-                    timeout = 0
+            if (about_to_wait or now - self._asked >= LONGEST_BUSY) and self._run_callbacks():
+                # They have made something ready: its turn comes before we wait.
+                timeout = 0
         if timeout == 0:
             now = agenda.now()
             if now - self._looked < LOOKING and not self._clock.virtual:

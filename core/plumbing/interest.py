@@ -10,6 +10,8 @@ BlobMode = Literal["Never", "Also", "Only"]
 
 MAXIMUM_NAMES = 20_000
 """How many devices and properties one peer may name."""
+LONGEST_NAMES = 1024
+"""How many characters the names of a device and a property may have together; libindi keeps 63 of each."""
 
 
 class Interest:
@@ -38,6 +40,8 @@ class Interest:
 
         Raises ProtocolError for too many.
         """
+        if len(device) + len(name or "") > LONGEST_NAMES:
+            raise ProtocolError(f"names longer than {LONGEST_NAMES} characters")
         names = self.named.setdefault(device, set())
         if (name or "") in names:
             return False

@@ -247,7 +247,11 @@ class Router:
             if origin.role == "client" and origin.interest.name_device(device, name):
                 self._changed()
             # Not cut through: it is looked at when all of it is there.
-            return Targets([], whole=device in self.drivers or device in self.owners)
+            driver = self.drivers.get(device)
+            takes = device in self.owners if driver is None else _takes_blobs(driver, name)
+            if not takes:
+                origin.say(f"{device!r} takes no BLOB {name!r}")
+            return Targets([], whole=takes)
         if origin.role != "driver":
             return Targets([], whole=True)
         if not self._owns(origin, device, defining=False):
@@ -386,3 +390,8 @@ class Router:
             if device not in self.drivers:
                 for name in names:
                     server.send(GetProperties(device, name or None, "1.7"))
+
+
+def _takes_blobs(driver: Driver, name: str | None) -> bool:
+    """Return whether a BLOB need be kept until it is whole; otherwise it is refused at its beginning."""
+    return any(one.kind == "BLOB" and one.attributes.get("perm") != "ro" for one in driver.definitions(name))

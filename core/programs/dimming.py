@@ -1,7 +1,7 @@
 """Dimming by software: LEDs switched on and off a hundred times a second, on for a part of each hundredth.
 
 The edges are met by the precise timer, because an eye sees 0.1 ms more or less where an LED shines for 0.3 ms. That
-costs processor time as long as it runs: see `benchmarks/dimming.py` and the figures in docs/blinking.md.
+costs processor time as long as it runs: it wakes for every step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Level = Callable[[float], float]
 def fade(outputs: Outputs, seconds: float | Duration, start: float = 0.0, end: float = 1.0) -> PreparedRun:
     """Return a program that takes `outputs` from brightness `start` to `end` (0 to 1) within `seconds`, then darkens.
 
-    While it runs it takes about a tenth of one processor of a small board, however many outputs it has.
+    Processor time is spent as long as it runs, for each group that is dimmed once, however many outputs it has.
     """
     targets = outputs_of("fade", outputs)
     length = checked_pause("fade", seconds)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.loop import Loop
 from core.plumbing.attachments import Attachments
-from core.transports.ends import Sink, SocketEnd, Source
+from core.transports.ends import Sink, SocketEnd, Source, StrayDescriptorsError
 
 _log = logging.getLogger("core.transport")
 
@@ -155,6 +155,10 @@ class StreamChannel:
         try:
             data = self._source.read()
         except (BlockingIOError, InterruptedError):
+            return
+        except StrayDescriptorsError as error:
+            _log.warning("a peer is disconnected: %s", error)
+            self._finish()
             return
         except OSError as error:
             _log.debug("reading ended: %s", error)

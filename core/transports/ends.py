@@ -22,11 +22,18 @@ USUAL_SIZE = 1 << 16
 MAXIMUM_DESCRIPTORS = 16
 """How many descriptors libindi sends with one message at most."""
 
+MAXIMUM_WAITING = 4 * MAXIMUM_DESCRIPTORS
+"""How many descriptors of a peer may wait for the message to which they belong."""
+
 _ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAXIMUM_DESCRIPTORS * 4)
 # Plain numbers: to join the members of an enumeration takes longer than the call.
 _RECEIVE = int(socket.MSG_DONTWAIT)
 _RECEIVE_DESCRIPTORS = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
 _SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+
+class StrayDescriptorsError(OSError):
+    """Say that a peer sends descriptors and no BLOBs: they would use up those of this process."""
 
 
 class Source(Protocol):
@@ -92,6 +99,8 @@ class SocketEnd:
                     numbers = array.array("i")
                     numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
                     self.received.extend(numbers)
+            if len(self.received) > MAXIMUM_WAITING:
+                raise StrayDescriptorsError(f"{len(self.received)} descriptors have come that belong to no BLOB")
         self._size = next_size(len(data))
         return data
 

@@ -1,0 +1,202 @@
+"""What waits for a peer that does not keep up, and what becomes of BLOBs on their way."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from core.indi import Frame
+from core.testing import VirtualClock
+from core.transports.ends import SocketEnd, StrayDescriptorsError
+from tests.memory_channel import Memory
+from tests.test_router import DEFINE, Hub, with_hub
+
+SET = b'<setTextVector device="scope" name="where" state="Ok"%s><oneText name="a">%d</oneText></setTextVector>\n'
+LINES = b"\n".join([b"QUJD" * 18] * 120) + b"\n"
+OPENING = b'<setBLOBVector device="scope" name="image" state="Ok"><oneBLOB name="i" size="6480" format=".bin">\n'
+CLOSING = b"</oneBLOB></setBLOBVector>"
+
+
+def sets(first: int, last: int, extra: bytes = b"") -> bytes:
+    return b"".join(SET % (extra, number) for number in range(first, last))
+
+
+async def caught_up(memory: Memory) -> None:
+    memory.pending = 0
+    memory.progressed()
+
+
+def test_a_peer_that_keeps_up_gets_every_set_as_it_came(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        _, seen = hub.peer()
+        driver.feed(DEFINE)
+        seen.taken()
+        for at in range(0, 2000, 100):
+            driver.feed(sets(at, at + 100))
+        assert seen.taken().replace("\n", "") == sets(0, 2000).decode().replace("\n", "")
+
+    with_hub(clock, work)
+
+
+def test_behind_four_mebibytes_the_newest_set_counts_but_never_across_a_definition(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        client, seen = hub.peer()
+        driver.feed(DEFINE + sets(0, 10))
+        seen.taken()
+        seen.pending = 5 << 20
+        driver.feed(sets(10, 20))
+        await asyncio.sleep(0.2)  # the driver is paused for a moment
+        driver.feed(sets(20, 30, b' message="listen"') + DEFINE + sets(30, 40))
+        assert seen.taken() == ""
+        await caught_up(seen)
+        values = [int(piece.split("<")[0]) for piece in seen.taken().split('name="a">')[1:] if piece[0].isdigit()]
+        assert values == [19, *range(20, 30), 39]
+        assert client.outbox.collapsed == 18
+
+    with_hub(clock, work)
+
+
+def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, source = hub.peer("driver")
+        _, seen = hub.peer()
+        driver.feed(DEFINE)
+        seen.pending = 3 << 20
+        driver.feed(sets(0, 1))
+        assert source.paused
+        await asyncio.sleep(0.05)
+        assert source.paused
+        await asyncio.sleep(0.06)
+        assert not source.paused
+        driver.feed(sets(1, 2))
+        assert not source.paused
+        await caught_up(seen)
+        seen.pending = 3 << 20
+        driver.feed(sets(2, 3))
+        assert source.paused
+        await caught_up(seen)
+        await asyncio.sleep(0)
+        assert not source.paused
+
+    with_hub(clock, work)
+
+
+def test_a_client_that_reads_nothing_for_ten_seconds_is_closed(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        client, seen = hub.peer()
+        driver.feed(DEFINE)
+        seen.pending = 1000
+        seen.blocked()
+        await asyncio.sleep(9.9)
+        assert not client.closed
+        await asyncio.sleep(0.2)
+        assert client.closed
+
+    with_hub(clock, work)
+    assert "it has read nothing for 10 s" in caplog.text
+
+
+def test_a_blob_is_cut_through_to_who_waits_for_nothing_else_and_kept_for_others(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        quick, seen = hub.peer()
+        late, waiting = hub.peer()
+        driver.feed(DEFINE)
+        for client in (quick, late):
+            client.feed(b"<enableBLOB>Also</enableBLOB>")
+        for memory in (seen, waiting):
+            memory.taken()
+        waiting.pending = 10
+        driver.feed(OPENING + LINES[:5000])
+        assert seen.sent == OPENING + LINES[:5000]
+        assert waiting.sent == b""
+        # What comes of another driver meanwhile does not get into the middle.
+        hub.own.level.update(x=2)
+        driver.feed(LINES[5000:] + CLOSING)
+        assert seen.sent.startswith(OPENING + LINES + CLOSING)
+        assert b"setNumberVector" in seen.sent
+        assert OPENING + LINES + CLOSING in waiting.sent
+
+    with_hub(clock, work)
+
+
+@pytest.mark.parametrize("end", ["hangs", "dies"])
+def test_a_blob_that_stops_half_way_is_closed_as_a_valid_element(clock: VirtualClock, end: str) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        client, seen = hub.peer()
+        driver.feed(DEFINE)
+        client.feed(b"<enableBLOB>Also</enableBLOB>")
+        seen.taken()
+        driver.feed(OPENING + LINES[:5000])
+        if end == "hangs":
+            await asyncio.sleep(0.7)
+        else:
+            driver.close()
+        blob, alert = seen.sent.split(b"</setBLOBVector>\n", 1)
+        assert Frame(blob + b"</setBLOBVector>").is_blob
+        assert b'state="Alert"' in alert
+        seen.taken()
+        if end == "hangs":
+            driver.feed(LINES[5000:] + CLOSING + sets(1, 2))
+            assert seen.taken() == sets(1, 2).decode()
+
+    with_hub(clock, work)
+
+
+def test_a_blob_that_nobody_takes_is_refused_at_its_beginning(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        client, seen = hub.peer()
+        new = OPENING.replace(b"setBLOB", b"newBLOB").replace(b"scope", b"own")
+        client.feed(new + LINES[:6000])
+        assert "takes no BLOB &#x27;image&#x27;" in seen.taken().replace("'image'", "&#x27;image&#x27;")
+        assert client.held < 10_000
+        client.feed(LINES[6000:] + CLOSING.replace(b"set", b"new") + b"<pingRequest uid='1'/>")
+        assert 'uid="1"' in seen.taken()
+
+    with_hub(clock, work)
+
+
+@pytest.mark.parametrize(
+    "much",
+    [
+        b'<getProperties version="1.7" device="%s"/>' % (b"d" * 2000),
+        b"<getProperties %s/>" % b" ".join(b'a%d=""' % number for number in range(100)),
+    ],
+)
+def test_names_and_attributes_beyond_reason_end_the_connection(clock: VirtualClock, much: bytes) -> None:
+    async def work(hub: Hub) -> None:
+        client, seen = hub.peer()
+        client.feed(much)
+        assert client.closed
+        assert "disconnected" in seen.taken()
+
+    with_hub(clock, work)
+
+
+def count_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_descriptors_that_belong_to_no_blob_are_not_collected() -> None:
+    one, other = socket.socketpair()
+    end = SocketEnd(one)
+    with other:
+        for _ in range(5):
+            socket.send_fds(other, [b"<getProperties/>"], [other.fileno()] * 16)
+        before = count_descriptors()
+        for _ in range(4):
+            end.read()
+        with pytest.raises(StrayDescriptorsError, match="belong to no BLOB"):
+            end.read()
+        assert count_descriptors() == before + 80
+        end.close()
+        assert count_descriptors() == before - 1
