@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.control_path import socket_path
+from core.control_path import found_socket, socket_path
 from core.errors import ConfigError, CoreError, PortInUse
 from core.options import Options
 from core.program_answers import PROGRAM_ANSWERS, ProgramAnswer
@@ -168,7 +168,7 @@ class Control:
 
 def ask(name: str, question: Mapping[str, Any], *, seconds: float = 10.0) -> dict[str, Any]:
     """Ask the run `name` and return its answer; raise CoreError if it does not run or refuses."""
-    path = socket_path(name)
+    path = found_socket(name)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(seconds)

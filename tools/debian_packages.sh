@@ -8,6 +8,8 @@ set -euo pipefail
 groups=(
 	"indi-bin"
 	"tmux strace psmisc iproute2"
+	"systemd"
+	"zsh fish"
 	"linux-source-6.1 gcc make flex bison bc xz-utils"
 )
 # Headers for the interpreters that Debian itself packages: spidev is compiled.

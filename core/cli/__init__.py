@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OWN_COMMANDS = {
+    "completion": "core.cli.completion",
     "doctor": "core.cli.doctor",
     "get": "core.cli.client_commands",
     "init": "core.cli.init",
@@ -27,6 +28,7 @@ OWN_COMMANDS = {
     "reload": "core.cli.control",
     "run": "core.cli.run",
     "serve": "core.cli.serve",
+    "service": "core.cli.service",
     "set": "core.cli.client_commands",
     "status": "core.cli.control",
     "view": "core.cli.view.command",
