@@ -35,6 +35,8 @@ class PluginRecord:
     state: PluginState = "active"
     cause: str = ""
     cure: str = ""
+    warnings: list[str] = field(default_factory=list)
+    """What of `core` the plugin uses that is deprecated."""
     registers: dict[Parts, list[str]] = field(default_factory=lambda: {part: [] for part in PARTS})
     parts: dict[Parts, dict[str, Any]] = field(default_factory=lambda: {part: {} for part in PARTS})
 
@@ -59,5 +61,6 @@ class PluginRecord:
             "state": self.state,
             "cause": self.cause,
             "cure": self.cure,
+            "warnings": self.warnings,
             "registers": self.registers,
         }

@@ -70,6 +70,7 @@ class TestInstalled:
         listed = json.loads(environment.run("corectl", "list-plugins", "--json"))["plugins"]
         (record,) = [record for record in listed if record["name"] == "thermo"]
         assert (record["state"], record["registers"][f"{kind}s"]) == ("active", ["thermo"])
+        assert environment.run("corectl", "check-plugin", "thermo").endswith("\nthermo: ready for strangers\n")
         # From a folder beside the sources, so that what is tested is what is installed.
         (tmp_path / "elsewhere").mkdir()
         (folder / "tests").rename(tmp_path / "elsewhere" / "tests")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-CORECTL = Path(sys.executable).parent / "corectl"
+from tests.plugin_site import Site
 
 GOOD = """
 import click
@@ -63,53 +61,6 @@ def core_register_observers():
 """
 
 
-class Site:
-    """A directory of distributions that come after the installed ones on Python's path."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def install(self, distribution: str, plugin: str, source: str, *, module: str | None = None) -> None:
-        name = module or distribution.replace("-", "_")
-        (self.path / f"{name}.py").write_text(source)
-        information = self.path / f"{distribution}-2.0.dist-info"
-        information.mkdir()
-        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.0\n")
-        (information / "entry_points.txt").write_text(f"[core.plugins]\n{plugin} = {name}\n")
-
-    def corectl(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [CORECTL, *arguments],
-            cwd=self.path,
-            env=self.environment(**environment),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def environment(self, **more: str) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(self.path), "XDG_CONFIG_HOME": str(self.path), **more}
-
-    def shell(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a shell's command line in which $CORECTL is corectl."""
-        return subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=self.path,
-            env=self.environment(CORECTL=str(CORECTL), **environment),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    def plugins(self, *arguments: str, **environment: str) -> dict[str, dict[str, Any]]:
-        """Return what `list-plugins --json` shows, by distribution."""
-        listed = self.corectl("list-plugins", "--json", *arguments, **environment)
-        assert listed.returncode == 0, listed.stderr
-        document = json.loads(listed.stdout)
-        assert document["version"] == 1
-        return {record["distribution"]: record for record in document["plugins"]}
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
@@ -126,6 +77,7 @@ def test_a_plugin_is_listed_with_all_that_it_registers(site: Site) -> None:
         "state": "active",
         "cause": "",
         "cure": "",
+        "warnings": [],
         "registers": {
             "devices": ["lamp"],
             "transports": ["radio"],

@@ -68,20 +68,20 @@ def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualC
         driver.feed(DEFINE)
         seen.pending = 3 << 20
         driver.feed(sets(0, 1))
-        assert source.paused
-        await asyncio.sleep(0.05)
-        assert source.paused
-        await asyncio.sleep(0.06)
-        assert not source.paused
+        paused = [source.paused]
+        for seconds in (0.05, 0.06):
+            await asyncio.sleep(seconds)
+            paused.append(source.paused)
         driver.feed(sets(1, 2))
-        assert not source.paused
+        paused.append(source.paused)
+        assert paused == [True, True, False, False]
         await caught_up(seen)
         seen.pending = 3 << 20
         driver.feed(sets(2, 3))
-        assert source.paused
+        paused = [source.paused]
         await caught_up(seen)
         await asyncio.sleep(0)
-        assert not source.paused
+        assert [*paused, source.paused] == [True, False]
 
     with_hub(clock, work)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OWN_COMMANDS = {
+    "check-plugin": "core.cli.check_plugin",
     "completion": "core.cli.completion",
     "doctor": "core.cli.doctor",
     "get": "core.cli.client_commands",

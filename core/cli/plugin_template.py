@@ -106,17 +106,16 @@ def _values(name: str, kind: Kind) -> dict[str, str]:
     if class_name in USED:
         class_name += "Plugin"
     function = f"{snake}_program" if keyword.iskeyword(snake) or snake in USED_FUNCTIONS else snake
-    author, address = _git("user.name"), _git("user.email")
-    entry = [f"name = {toml_text(author)}"] if author else []
-    entry += [f"email = {toml_text(address)}"] if author and address else []
+    author, address = _git("user.name") or f"the authors of plugin-{name}", _git("user.email")
+    entry = [f"name = {toml_text(author)}"] + ([f"email = {toml_text(address)}"] if address else [])
     driver = f'[project.scripts]\nindi_{snake} = "plugin_{snake}.driver:main"\n\n'
     return {
         "API": str(API_VERSION),
-        "AUTHORS": f"authors = [{{ {', '.join(entry)} }}]\n" if entry else "",
+        "AUTHORS": f"authors = [{{ {', '.join(entry)} }}]",
         "CLASS": class_name,
         "DISTRIBUTION": f"plugin-{name}",
         "FUNCTION": function,
-        "HOLDER": author or f"the authors of plugin-{name}",
+        "HOLDER": author,
         "MODULE": f"plugin_{snake}",
         "NAME": name,
         "PART": f"{kind}s",

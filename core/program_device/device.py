@@ -47,17 +47,21 @@ class ProgramDevice(Device):
 
     program = SwitchVector("Program", group=GROUP, members={NONE: Switch(True, label="no program")})
     program_descriptions = TextVector("What programs do", group=GROUP, members={NONE: Text("no program")})
-    program_region = TextVector("Region of the next program", group=GROUP, perm="rw", members={"region": Text(ALL)})
+    program_region = TextVector(
+        "Region of the next program", group=GROUP, perm="rw", members={"region": Text(ALL, label="region")}
+    )
     program_if_busy = SwitchVector(
-        "If its LEDs are taken", group=GROUP, members={one: Switch(one == IF_BUSY[0]) for one in IF_BUSY}
+        "If its LEDs are taken", group=GROUP, members={one: Switch(one == IF_BUSY[0], label=one) for one in IF_BUSY}
     )
     program_speed = NumberVector(
         "Speed",
         group=GROUP,
         perm="rw",
-        members={"factor": Number(1.0, min=SLOWEST, max=FASTEST, step=0.1, format="%.2f")},
+        members={"factor": Number(1.0, label="factor", min=SLOWEST, max=FASTEST, step=0.1, format="%.2f")},
     )
-    program_runs = TextVector("Programs", group=GROUP, members={"running": Text(), "waiting": Text()})
+    program_runs = TextVector(
+        "Programs", group=GROUP, members={"running": Text(label="running"), "waiting": Text(label="waiting")}
+    )
 
     def __init__(self, name: str, options: BaseOptions | None = None) -> None:
         super().__init__(name, options)
@@ -66,7 +70,7 @@ class ProgramDevice(Device):
         self._selected: str | None = None
         self._settings: dict[str, dict[str, Any]] = {}
         chosen = getattr(self.options, "if_busy", IF_BUSY[0])
-        self.program_if_busy.replace_members({one: Switch(one == chosen) for one in IF_BUSY})
+        self.program_if_busy.replace_members({one: Switch(one == chosen, label=one) for one in IF_BUSY})
 
     def outputs(self) -> Iterable[Output]:
         """Return every output that a program may switch."""

@@ -22,8 +22,9 @@ GRACE_SECONDS = 2.0
 POLL_SECONDS = 0.005
 TURNS = 3
 """How many turns of the loop tasks have to go that are on their way out."""
-HOUSE = "lent task", "core loop watchdog"
-"""What belongs to the loop itself."""
+HOUSE = ("core loop watchdog",)
+POOL = "asyncio_"
+"""How asyncio names the threads of a loop's default executor."""
 
 
 def tasks_left(before: Collection[asyncio.Task[Any]] = ()) -> list[str]:
@@ -50,7 +51,7 @@ class Holdings:
         threads = [thread for thread in threading.enumerate() if thread not in self._threads]
         descriptors = _descriptors()
         return [
-            *(f"thread {thread.name!r}" for thread in threads if thread.is_alive() and thread.name not in HOUSE),
+            *(f"thread {thread.name!r}" for thread in threads if thread.is_alive() and not _of_the_loop(thread)),
             *(
                 f"descriptor {number}, {target}"
                 for number, target in descriptors.items()
@@ -91,6 +92,17 @@ async def _watched(main: Coroutine[Any, Any, Any], left: list[str]) -> Any:
         await asyncio.sleep(0)
     left += [f"task {name}" for name in tasks_left(before)]
     return result
+
+
+def _of_the_loop(thread: threading.Thread) -> bool:
+    """Return whether a thread belongs to the loop: its watchdog, and while it runs the pool that it ends itself."""
+    if not thread.name.startswith(POOL):
+        return thread.name in HOUSE
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _named(task: asyncio.Task[Any]) -> str:

@@ -38,7 +38,9 @@ class MatrixProperties(ProgramDevice, Matrix):
     """Tell what the LEDs and buttons are, as they change but not too often, and do what clients set."""
 
     leds = SwitchVector("LEDs", group="Matrix", rule="AnyOfMany", members={})
-    frame = TextVector("Frame", group="Matrix", perm="rw", members={"picture": Text()})
+    frame = TextVector(
+        "Frame", group="Matrix", perm="rw", members={"picture": Text(label="rows of X and ., between /")}
+    )
     button_lights = LightVector("Buttons", name="buttons", group="Matrix", members={})
     press = SwitchVector("Press a button", group="Matrix", rule="AnyOfMany", members={})
     statistics = NumberVector(
@@ -64,15 +66,17 @@ class MatrixProperties(ProgramDevice, Matrix):
         self._publisher = Publisher(self._publish)
         self._counting = Publisher(self._publish_statistics, STATISTICS_SECONDS)
         self._moved: set[str] = set()
-        self.leds.replace_members({led.name: Switch() for led in self.all})
+        self.leds.replace_members(
+            {led.name: Switch(label=f"row {led.row + 1}, column {led.column + 1}") for led in self.all}
+        )
         self.frame.replace_members({"picture": Text("/".join(self.picture()), label="rows of X and ., between /")})
         if self.buttons:
-            self.button_lights.replace_members({name: Light() for name in self.buttons})
+            self.button_lights.replace_members({name: Light(label=f"button {name}") for name in self.buttons})
         else:
             self.delete(self.button_lights)
         simulated = [name for name, button in self.buttons.items() if button.simulated]
         if simulated:
-            self.press.replace_members({name: Switch() for name in simulated})
+            self.press.replace_members({name: Switch(label=f"press {name}") for name in simulated})
         else:
             self.delete(self.press)
         for name, button in self.buttons.items():

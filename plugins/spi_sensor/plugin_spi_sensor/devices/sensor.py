@@ -24,6 +24,7 @@ from core import (
     Number,
     NumberVector,
     ResourceError,
+    Switch,
     SwitchVector,
     ValueRefused,
 )
@@ -323,7 +324,7 @@ class SpiSensor(Device, abc.ABC):
                 name=FAULTS.name,
                 group=FAULTS.group,
                 rule="AnyOfMany",
-                members=dict.fromkeys(names, False),
+                members={name: Switch(label=name.replace("_", " ")) for name in names},
             )
             self.define(faults)
 
