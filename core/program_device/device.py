@@ -46,7 +46,7 @@ class ProgramDevice(Device):
     """
 
     program = SwitchVector("Program", group=GROUP, members={NONE: Switch(True, label="no program")})
-    program_descriptions = TextVector("What programs do", group=GROUP, members={NONE: Text("no program")})
+    program_descriptions = TextVector("What programs do", group=GROUP, members={NONE: Text("no program", label="none")})
     program_region = TextVector(
         "Region of the next program", group=GROUP, perm="rw", members={"region": Text(ALL, label="region")}
     )
@@ -98,8 +98,8 @@ class ProgramDevice(Device):
         }
         self.program.replace_members({NONE: Switch(True, label="no program"), **switches})
         # Apart from the labels, since clients keep 63 bytes of those.
-        descriptions = {name: Text(program.description) for name, program in self.programs.items()}
-        self.program_descriptions.replace_members({NONE: Text("no program"), **descriptions})
+        descriptions = {name: Text(program.description, label=name) for name, program in self.programs.items()}
+        self.program_descriptions.replace_members({NONE: Text("no program", label="none"), **descriptions})
 
     @property
     def running_program(self) -> str | None:

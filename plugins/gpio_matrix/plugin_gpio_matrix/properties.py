@@ -32,15 +32,14 @@ STATISTICS_SECONDS = 0.5
 """The statistics change with every frame, and are told more rarely."""
 
 _COUNT = "%.0f"
+_PICTURE = "rows of X and ., between /"
 
 
 class MatrixProperties(ProgramDevice, Matrix):
     """Tell what the LEDs and buttons are, as they change but not too often, and do what clients set."""
 
     leds = SwitchVector("LEDs", group="Matrix", rule="AnyOfMany", members={})
-    frame = TextVector(
-        "Frame", group="Matrix", perm="rw", members={"picture": Text(label="rows of X and ., between /")}
-    )
+    frame = TextVector("Frame", group="Matrix", perm="rw", members={"picture": Text(label=_PICTURE)})
     button_lights = LightVector("Buttons", name="buttons", group="Matrix", members={})
     press = SwitchVector("Press a button", group="Matrix", rule="AnyOfMany", members={})
     statistics = NumberVector(
@@ -69,7 +68,7 @@ class MatrixProperties(ProgramDevice, Matrix):
         self.leds.replace_members(
             {led.name: Switch(label=f"row {led.row + 1}, column {led.column + 1}") for led in self.all}
         )
-        self.frame.replace_members({"picture": Text("/".join(self.picture()), label="rows of X and ., between /")})
+        self.frame.replace_members({"picture": Text("/".join(self.picture()), label=_PICTURE)})
         if self.buttons:
             self.button_lights.replace_members({name: Light(label=f"button {name}") for name in self.buttons})
         else:

@@ -30,7 +30,7 @@ class Adxl345Sensor(SpiSensor):
     acceleration = NumberVector(
         "Acceleration",
         group="Acceleration",
-        members={axis: Number(unit="g", format="%.4f", min=-16, max=16) for axis in ("x", "y", "z")},
+        members={axis: Number(label=axis, unit="g", format="%.4f", min=-16, max=16) for axis in ("x", "y", "z")},
     )
     fifo = NumberVector(
         "FIFO",

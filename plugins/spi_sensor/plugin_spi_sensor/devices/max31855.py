@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from core import LightVector, Number, NumberVector
+from core import Light, LightVector, Number, NumberVector
 from plugin_spi_sensor.chips.max31855 import BAUDRATE, CONVERSION_SECONDS, Fault, Max31855
 from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.climate import place_of
@@ -34,7 +34,9 @@ class Max31855Sensor(SpiSensor):
     leads = LightVector(
         "Leads",
         group="Temperature",
-        members={(fault.name or "").lower(): "Idle" for fault in Fault},
+        members={
+            (fault.name or "").lower(): Light(label=(fault.name or "").replace("_", " ").lower()) for fault in Fault
+        },
     )
     _chip: Max31855 | None = None
 

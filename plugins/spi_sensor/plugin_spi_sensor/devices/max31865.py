@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from core import LightVector, Number, NumberVector
+from core import Light, LightVector, Number, NumberVector
 from plugin_spi_sensor.chips.max31865 import BAUDRATE, PHASE, Fault, Mains, Max31865, Wires, Wiring
 from plugin_spi_sensor.devices.sensor import Handle, Reading, SensorOptions, SpiSensor
 from plugin_spi_sensor.simulated.climate import place_of
@@ -37,7 +37,9 @@ class Max31865Sensor(SpiSensor):
     thermometer = LightVector(
         "Thermometer",
         group="Temperature",
-        members={(fault.name or "").lower(): "Idle" for fault in Fault},
+        members={
+            (fault.name or "").lower(): Light(label=(fault.name or "").replace("_", " ").lower()) for fault in Fault
+        },
     )
 
     class Options(SensorOptions):

@@ -47,7 +47,8 @@ class _Converter(SpiSensor):
 
     def quantities(self) -> Mapping[str, Number]:
         """Return a voltage for each input."""
-        return {name: Number(unit="V", format="%.4f", min=0, max=self.options.reference) for name in self._inputs}
+        top = self.options.reference
+        return {name: Number(label=name, unit="V", format="%.4f", min=0, max=top) for name in self._inputs}
 
     def make_chip(self, handle: Handle) -> None:
         """Make the chip's driver."""
