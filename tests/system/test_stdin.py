@@ -16,10 +16,10 @@ pytestmark = pytest.mark.system
 
 DRIVER = CORECTL.parent / "indi_gpio_matrix"
 ASK = b'<getProperties version="1.7"/>\n'
-LIGHT_ONE = (
-    b'<newSwitchVector device="matrix" name="program"><oneSwitch name="none">On</oneSwitch></newSwitchVector>\n'
-    b'<newSwitchVector device="matrix" name="leds"><oneSwitch name="r4c2">On</oneSwitch></newSwitchVector>\n'
-)
+STOP = b'<newSwitchVector device="matrix" name="program"><oneSwitch name="none">On</oneSwitch></newSwitchVector>\n'
+LIGHT_ONE = b'<newSwitchVector device="matrix" name="leds"><oneSwitch name="r4c2">On</oneSwitch></newSwitchVector>\n'
+# Commands for two properties run side by side, so the program has to have ended first.
+STOPPED = r'<oneText name="running"></oneText>'
 LIT = r'<oneSwitch name="r4c2">On</oneSwitch>'
 
 
@@ -72,8 +72,11 @@ def test_one_socket_as_stdin_and_stdout(tmp_path: Path, environment: dict[str, s
         ) as driver,
     ):
         theirs.close()
-        ours.sendall(ASK + LIGHT_ONE)
-        Lines(ours).until(LIT)
+        lines = Lines(ours)
+        ours.sendall(ASK + STOP)
+        lines.until(STOPPED)
+        ours.sendall(LIGHT_ONE)
+        lines.until(LIT)
         # The driver must end when its server is gone.
         ours.close()
         assert driver.wait(SECONDS) == 0
@@ -85,9 +88,13 @@ def test_a_pair_of_pipes(tmp_path: Path, environment: dict[str, str]) -> None:
     ) as driver:
         assert driver.stdin is not None
         assert driver.stdout is not None
-        driver.stdin.write(ASK + LIGHT_ONE)
+        lines = Lines(driver.stdout)
+        driver.stdin.write(ASK + STOP)
         driver.stdin.flush()
-        Lines(driver.stdout).until(LIT)
+        lines.until(STOPPED)
+        driver.stdin.write(LIGHT_ONE)
+        driver.stdin.flush()
+        lines.until(LIT)
         driver.stdin.close()
         assert driver.wait(SECONDS) == 0
 
