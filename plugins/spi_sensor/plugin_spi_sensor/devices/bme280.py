@@ -20,13 +20,13 @@ SAMPLES: tuple[int, ...] = get_args(Oversampling)
 FILTERS: tuple[int, ...] = get_args(Filter)
 
 
-def oversampling_members() -> dict[str, Number]:
+def oversampling_members(filters: Sequence[int] = FILTERS) -> dict[str, Number]:
     """Return the members by which clients set how many samples a chip of Bosch takes the mean of, and its filter."""
     return {
         "temperature": Number(1, label="Temperature", min=1, max=16),
         "pressure": Number(1, label="Pressure", min=1, max=16),
         "humidity": Number(1, label="Humidity", min=1, max=16),
-        "filter": Number(0, label="Filter", min=0, max=max(FILTERS)),
+        "filter": Number(0, label="Filter", min=0, max=max(filters)),
     }
 
 

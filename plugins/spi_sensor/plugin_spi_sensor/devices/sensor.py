@@ -98,11 +98,11 @@ class SpiSensor(Device, abc.ABC):
 
     reads: ClassVar[str]
     """The name of the vector that holds what is measured."""
-    chip_name: ClassVar[str]
-    baudrate: ClassVar[int]
+    chip_name: str
+    baudrate: int
     """Hz, where the option is 0."""
-    polarity: ClassVar[int] = 0
-    phase: ClassVar[int] = 0
+    polarity = 0
+    phase = 0
     possible_faults: ClassVar[tuple[str, ...]] = ()
     """The faults that the simulated chip can have beside those of its wires."""
 

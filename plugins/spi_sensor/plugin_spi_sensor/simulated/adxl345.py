@@ -60,6 +60,7 @@ class SimulatedAdxl345:
         self._address: int | None = None
         self._command = 0
         self._popped = False
+        self._shown = Acceleration(0, 0, 0)
         self._next: float | None = None
 
     def select(self) -> None:
@@ -72,7 +73,7 @@ class SimulatedAdxl345:
         """End the transaction; what was read of a sample makes room for the next ("FIFO")."""
         self._address = None
         if self._popped and self._fifo:
-            self._fifo.popleft()
+            self._shown = self._fifo.popleft()
 
     def transfer(self, byte: int) -> int:
         """Take an address, then bytes to write, or return what is read (figures 36 to 38)."""
@@ -145,9 +146,8 @@ class SimulatedAdxl345:
             self._next += period
 
     def _data(self) -> bytes:
-        if not self._fifo:
-            return bytes(6)
-        oldest = self._fifo[0]
+        # What was read last stays in the output registers until there is a newer sample.
+        oldest = self._fifo[0] if self._fifo else self._shown
         form = self._registers[Register.DATA_FORMAT]
         span = 2 << (form & 0b11)
         # Ten bits for the range, or as many more as keep the steps as small as in the smallest (table 1).
