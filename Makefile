@@ -5,12 +5,13 @@ PYTHON ?= python3
 SETUP = $(PYTHON) tools/setup_venv.py $(if $(filter python3,$(PYTHON)),,--beside)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-board peers clean
+.PHONY: help demo test test-board docs peers clean
 
 help:
 	@echo 'make demo        a blinking LED matrix, under INDI control on localhost:7624'
 	@echo 'make test        all tests, those with real programs and a real kernel included'
 	@echo 'make test-board  only the tests on a kernel with simulated GPIO chips and SPI buses'
+	@echo 'make docs        the documentation, in build/site; a warning is an error'
 	@echo 'make peers       INDI programs of others (indipyterm, indipyweb, indiweb), for tests with them'
 	@echo 'make clean       remove the virtual environments and everything built'
 	@echo 'PYTHON=python3.13 after any of them chooses the interpreter (3.11 to 3.13).'
@@ -23,6 +24,9 @@ test:
 
 test-board:
 	@tools/debian_packages.sh "$(PYTHON)" && venv=$$($(SETUP) --dev) && exec tools/test_board.sh "$$venv"
+
+docs:
+	@venv=$$($(SETUP) --dev) && NO_MKDOCS_2_WARNING=1 "$$venv/bin/mkdocs" build --strict && echo "The documentation: build/site/index.html"
 
 peers:
 	@$(SETUP) --peers
