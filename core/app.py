@@ -16,6 +16,7 @@ from core.guard import is_failure
 from core.instance import Instance
 from core.isolation import IsolatedInstance
 from core.loop import Loop
+from core.observing_device import ObservingDevice
 from core.plugin_code import said
 from core.plugins import PluginSet
 from core.plumbing import DeviceDriver, Router, Transport
@@ -77,6 +78,8 @@ class App:
         self._drivers: dict[str, DeviceDriver] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._watchers: list[Watcher] = []
+        self._watched: dict[tuple[str, str], Callable[[], None]] = {}
+        """What ends the watch of one device, the first name, over another."""
         self._serving: dict[str, asyncio.Task[None]] = {}
         self._ends_at = 0.0
 
@@ -138,6 +141,10 @@ class App:
         if transport.name in self.transports:
             raise PluginConflict(f"there is a transport {transport.name!r} already")
         self.transports[transport.name] = transport
+        if isinstance(transport, IsolatedInstance):
+            for device in self.assembly.devices.values():
+                if isinstance(device, ObservingDevice):
+                    device.snoop(transport.name)
         try:
             await transport.open(self.router)
         except BaseException:  # whatever it was, the transport is not one of ours then
@@ -174,6 +181,7 @@ class App:
         life, driver = self._lives.pop(name), self._drivers.pop(name)
         life.cancel()
         await asyncio.wait([life])
+        self._end_watches(self.assembly.devices[name])
         error = await run_within(STEP_SECONDS, driver.close(), f"{name}: commands")
         if error is not None:
             _log.error("%s", error)
@@ -275,9 +283,26 @@ class App:
         for observer in self.plugins.observers.values():
             device.observe(functools.partial(observer, device))
         device.observe(functools.partial(self._watch, device))
+        for name in self._drivers:
+            self._let_watch(self.assembly.devices[name], device)
+            self._let_watch(device, self.assembly.devices[name])
+        if isinstance(device, ObservingDevice):
+            for isolated in self.isolated:
+                device.snoop(isolated.name)
         driver = self._drivers[device.name] = DeviceDriver(device, self.router)
         self.router.add(driver)
         instance.end_commands = driver.end_commands
+
+    def _let_watch(self, watcher: Device, device: Device) -> None:
+        if isinstance(watcher, ObservingDevice) and (listener := watcher.watch(device)) is not None:
+            self._watched[watcher.name, device.name] = device.observe(listener)
+
+    def _end_watches(self, device: Device) -> None:
+        """End what a device that goes has watched, and what has watched it."""
+        for watcher, watched in [names for names in self._watched if device.name in names]:
+            self._watched.pop((watcher, watched))()
+            if watched == device.name and isinstance(other := self.assembly.devices[watcher], ObservingDevice):
+                other.unwatch(device)
 
     def _watch(self, device: Device, event: Event) -> None:
         for watcher in tuple(self._watchers):

@@ -15,6 +15,7 @@ from core.device import Device
 from core.errors import ConfigError, CoreError, DefinitionError, PluginMissing
 from core.hookspecs import Proposal
 from core.isolation import KEY, IsolatedInstance, isolated_text
+from core.observing_device import ObservingDevice
 from core.plugin_code import isolated
 from core.plugins import PluginSet
 from core.plumbing import Transport
@@ -172,6 +173,8 @@ def _is_isolated(table: Table) -> bool:
 
 def _add_isolated(assembly: Assembly, table: Table, plugin: str, device_class: type[Device]) -> None:
     """Check what can be checked without running the plugin's code for an instance, which is to run elsewhere."""
+    if issubclass(device_class, ObservingDevice):
+        raise table.error(f"{KEY} is true, but {plugin} watches the devices of this process, and can be nowhere else")
     try:
         with isolated():
             convert(device_class.Options, table.without("plugin", "type", KEY), _where(table))

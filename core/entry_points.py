@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import importlib.metadata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -44,13 +46,8 @@ def installed() -> Iterator[Found]:
 
 def builtin() -> Iterator[Found]:
     """Yield the plugins that come with `core`."""
-
-    def load() -> Any:
-        import core.builtin
-
-        return core.builtin
-
-    yield Found("transports", "core", __version__, "core.builtin", load)
+    for name, module in (("transports", "core.builtin"), ("recorder", "core.recorder.plugin")):
+        yield Found(name, "core", __version__, module, functools.partial(importlib.import_module, module))
 
 
 def _points(distribution: importlib.metadata.Distribution) -> list[Found]:

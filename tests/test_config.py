@@ -67,7 +67,7 @@ def test_a_good_one_is_assembled(tmp_path: Path) -> None:
         ("[device]\nx = 3", r"device.x is 3; a table \[device.x\] is needed"),
         ("= 3", "is not TOML: .*line 1"),
         ("[core]\nlog_level = 'loud'", r"\[core\]: log_level is 'loud': .*loud"),
-        ("[device.x]", r"\[device.x\]: plugin is missing; installed: gpio-matrix, spi-sensor"),
+        ("[device.x]", r"\[device.x\]: plugin is missing; installed: recorder, gpio-matrix, spi-sensor"),
         ("[device.x]\nplugin = 3", "plugin is 3; a text is needed"),
         ("[device.'a b']\nplugin = 'gpio-matrix'\nx = 1", r"\[device.\"a b\"\]: x is unknown; chip, lines, active_low"),
         ("[device.x]\nplugin = 'gpio-matrix'\ntype = 'y'", "has no type 'y'; type = \"matrix\" is allowed"),

@@ -20,6 +20,7 @@ OWN_COMMANDS = {
     "completion": "core.cli.completion",
     "doctor": "core.cli.doctor",
     "get": "core.cli.client_commands",
+    "history": "core.cli.history",
     "init": "core.cli.init",
     "driver": "core.cli.control",
     "list-plugins": "core.cli.listing",

@@ -88,7 +88,7 @@ class Run:
         self.directory = directory
         if configuration:
             (directory / "core.toml").write_text(configuration)
-        homes = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"), str(directory))
+        homes = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"), str(directory))
         self.environment = {**os.environ, **homes, **environment}
         self.process = subprocess.Popen(
             [CORECTL, "run", *arguments],
