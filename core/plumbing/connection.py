@@ -193,6 +193,11 @@ class Connection:
             passage, self._passage = self._passage, None
             passage.close(piece)
 
+    @property
+    def sees_all(self) -> bool:
+        """Return whether there is no device that the peer may not know of."""
+        return self._only is None
+
     def may_see(self, device: str) -> bool:
         """Return whether the peer may know of a device at all."""
         return self._only is None or device in self._only

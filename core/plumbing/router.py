@@ -11,6 +11,7 @@ from core.indi import Frame, Message, Run, VectorMessage, decode, encode
 from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest, message_key
 from core.indi.skeletons import Skeleton
 from core.plumbing.attachments import without_attachments
+from core.plumbing.blob_wishes import BlobWishes
 from core.plumbing.connection import Connection
 from core.plumbing.memory import Holder, Memory
 from core.plumbing.passage import Targets, whole
@@ -81,6 +82,10 @@ class Router:
         self.on_message: Callable[[str | None, str], None] | None = None
         """Is called with what drivers say to people."""
         self.memory = Memory()
+        self.blob_wishes = BlobWishes(
+            lambda server, device: device not in self.drivers and self.owners.get(device, server) is server
+        )
+        """What servers behind us are told of BLOBs."""
         self._version = 0
 
     @property
@@ -106,6 +111,7 @@ class Router:
         if self.drivers.get(driver.device) is driver:
             del self.drivers[driver.device]
             self._changed()
+            self.blob_wishes.leave(driver)
             self.tell(DelProperty(driver.device), driver.device)
 
     def attach(self, peer: Connection) -> None:
@@ -120,6 +126,8 @@ class Router:
         """Take a peer away, and the devices of a driver with it."""
         self.peers.remove(peer)
         self._changed()
+        self.blob_wishes.part(peer)
+        self.blob_wishes.leave(peer)
         for driver in self.drivers.values():
             driver.forget(peer)
         for device in [device for device, owner in self.owners.items() if owner is peer]:
@@ -170,6 +178,7 @@ class Router:
         self._changed()
         if blobs:
             driver.snooping.interest.blobs.set(device, name, "Also")
+            self.blob_wishes.say(driver, device, name, "Also")
         question = GetProperties(device, name, "1.7")
         if (other := self.drivers.get(device)) is not None:
             for definition in other.definitions(name):
@@ -294,10 +303,8 @@ class Router:
             origin.interest.name_device(message.device, message.name)
         origin.interest.blobs.set(message.device, message.name, message.mode)
         self._changed()
-        for peer in tuple(self.peers):
-            # Servers behind us keep BLOBs to themselves unless told otherwise.
-            if peer is not origin and peer.remote and self._may_have(peer, message.device):
-                peer.pass_on(frame, origin)
+        if origin.sees_all:
+            self.blob_wishes.say(origin, message.device, message.name, message.mode)
 
     def _may_have(self, peer: Connection, device: str | None) -> bool:
         """Return whether a question about the device is for this peer: it is its driver's, or nobody's yet."""
@@ -326,6 +333,8 @@ class Router:
         if device is not None and not self._owns(origin, device, defining=frame.verb == "def"):
             return
         self._log(device, frame.element.get("message"))
+        if frame.tag == "defBLOBVector" and device is not None:
+            self.blob_wishes.defined(origin, device, name)
         if frame.tag == "delProperty" and name is None and device is not None:
             self.owners.pop(device, None)
             self._changed()
