@@ -120,3 +120,19 @@ def test_each_asyncio_loop_has_its_own() -> None:
 
     assert asyncio.run(main()) is not asyncio.run(main())
     assert Loop.current() is Loop.current()
+
+
+def test_what_is_scheduled_after_a_rest_begins_then_and_all_of_one_turn_together(run: Runner) -> None:
+    async def tick() -> None: ...
+
+    async def main() -> None:
+        await delay(0.001)
+        first = schedule(1, tick).deadline
+        resting = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.02, resting.set)
+        await resting.wait()
+        deadlines = {schedule(1, tick).deadline for _ in range(25)}
+        assert len(deadlines) == 1
+        assert min(deadlines) - first >= 10_000_000  # uvloop counts milliseconds from the begin of its turn
+
+    run(main())

@@ -196,6 +196,76 @@ def test_what_begins_together_stays_together_though_every_wait_ends_late(clock: 
     assert max(abs(now - 100_000_000 * turn) for turn, now in enumerate(instants["slow"])) <= 400_000
 
 
+class CreepingClock(VirtualClock):
+    """A clock on which a microsecond passes whenever somebody looks at it, as on a machine that is at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self._look
+
+    def _look(self) -> int:
+        self.skip_to(self._tell() + 1_000)
+        return self._tell()
+
+
+def test_what_begins_together_counts_from_one_moment() -> None:
+    clock = CreepingClock()
+
+    async def main() -> None:
+        # Begun by one program, and by tasks that have only the turn of the loop in common.
+        for together in (True, False):
+            lamps = [Lamp(clock) for _ in range(25)]
+            blinks = [p.blink(lamp, 0.1 * (1 + number), 1) for number, lamp in enumerate(lamps)]
+            if together:
+                await p.all(*blinks)()
+            else:
+                await asyncio.gather(*(blink() for blink in blinks))
+            first = lamps[0].history[1][0]
+            # Each is a few looks late; had they begun one by one, the last would be seventy later than the first.
+            ends = [lamp.history[1][0] for lamp in lamps]
+            assert ends == pytest.approx([first + 0.1 * number for number in range(25)], abs=0.00001)
+
+    clock.run(main())
+
+
+def test_programs_that_one_pace_begins_within_a_moment_count_from_it(clock: VirtualClock) -> None:
+    lamps = Lamp(clock), Lamp(clock)
+    pace = Pace()
+
+    async def run(lamp: Lamp) -> None:
+        keep(pace)
+        await p.blink(lamp, 0.1, 1)()
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run(lamps[0]))
+            await delay(0.004)
+            group.create_task(run(lamps[1]))
+
+    clock.run(main())
+    assert [lamp.history for lamp in lamps] == [[(0, True), (0.1, False)], [(0.004, True), (0.1, False)]]
+
+
+def test_a_machine_that_was_busy_shifts_nothing(clock: VirtualClock) -> None:
+    lamps = [Lamp(clock) for _ in range(4)]
+    stalls = [(0.07, 0.13), (1.25, 1.36), (2.02, 2.75)]
+
+    async def be_busy() -> None:
+        for begin, end in stalls:
+            await Loop.current().sleep_until(round(begin * 1e9))
+            clock.skip_to(round(end * 1e9))  # the whole machine stood still for so long
+
+    async def main() -> None:
+        blinks = [p.blink(lamp, 0.1 * (1 + number)) for number, lamp in enumerate(lamps)]
+        await p.timeout(p.all(be_busy, *blinks), 6)()
+
+    clock.run(main())
+    for number, lamp in enumerate(lamps):
+        steps = [time / (0.1 * (1 + number)) for time, _ in lamp.history if time not in [end for _, end in stalls]]
+        assert len(steps) >= 6 / (0.1 * (1 + number)) - 9
+        assert steps == pytest.approx([round(step) for step in steps])
+
+
 def test_what_follows_a_race_counts_from_when_the_winner_was_due(clock: VirtualClock, lamp: Lamp) -> None:
     class Costly:
         def set(self, value: bool) -> None:

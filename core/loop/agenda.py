@@ -70,6 +70,8 @@ class Agenda:
         """What the clock said when the latest item ended; set by items, to save reading it twice."""
         self.turn: int | None = None
         """When the first task of this turn of the loop was scheduled: all tasks of one turn begin at one time."""
+        self.turn_taken: Callable[[], None] | None = None
+        """Called when `turn` has been set; for loops that do not tell by themselves when a turn is over."""
         self.current: Item | None = None
         """The item that is being run."""
         self.earlier: Callable[[], None] | None = None
@@ -132,6 +134,8 @@ class Agenda:
         """Return the time at which what is scheduled now begins."""
         if self.turn is None:
             self.turn = self.now()
+            if self.turn_taken is not None:
+                self.turn_taken()
         return self.turn
 
     def enter(self, deadline: int, item: Item) -> None:

@@ -36,6 +36,7 @@ class ForeignLoop:
             self._timer = None
             _log.info("no timerfd here (%s): deadlines are met as exactly as asyncio's only", error)
         agenda.earlier = self._arm
+        agenda.turn_taken = self._turn_taken
         self._life = self._until_shutdown()
         self._noticed = False
 
@@ -58,7 +59,7 @@ class ForeignLoop:
 
     def close(self) -> None:
         """Let go of the loop."""
-        self._agenda.earlier = None
+        self._agenda.earlier = self._agenda.turn_taken = None
         if self._timer is not None:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._timer.descriptor)
@@ -81,8 +82,13 @@ class ForeignLoop:
                 context: dict[str, Any] = {"message": f"{callback!r} failed", "exception": error}
                 self._loop.call_exception_handler(context)
 
-    def _arm(self) -> None:
+    def _turn_taken(self) -> None:
+        self._loop.call_soon(self._turn_over)
+
+    def _turn_over(self) -> None:
         self._agenda.turn = None
+
+    def _arm(self) -> None:
         first = self._agenda.wake_at(self._agenda.now())
         if self._timer is not None:
             self._timer.arm(first)

@@ -10,7 +10,7 @@ from core.duration import Duration
 from core.errors import ProgramError
 from core.programs.combinators import any as first_of
 from core.programs.combinators import sleep
-from core.programs.pace import NEVER, due
+from core.programs.pace import count_anew
 from core.programs.program import PreparedRun, Startable, program_of, programs_of
 
 __all__ = ["Pressable", "choose", "timeout", "when"]
@@ -66,7 +66,7 @@ def when(button: Pressable, program: Startable | None = None) -> PreparedRun:
 
     async def run() -> None:
         await button.wait_press()
-        due.set(NEVER)  # time counts from the press
+        count_anew()  # from the press
         if part is not None:
             await part()
 

@@ -14,7 +14,7 @@ from core.errors import ProgramError
 from core.loop import Loop, ScheduledTask, Timing
 from core.programs.checks import checked_count, checked_pause
 from core.programs.outputs import Output, Outputs, darken, outputs_of
-from core.programs.pace import due, scaled
+from core.programs.pace import go_on_from, scaled
 from core.programs.program import PreparedRun
 
 __all__ = ["breathe", "fade"]
@@ -75,7 +75,7 @@ async def _dim(targets: tuple[Output, ...], length: Duration, level_at: Level) -
     finally:
         dimmer.task.cancel()
         darken(targets)
-    due.set(dimmer.task.deadline)
+    go_on_from(dimmer.task.deadline)
 
 
 class _Dimmer:

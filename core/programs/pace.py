@@ -1,24 +1,40 @@
 """The time that programs keep: how fast they run, and where on the grid of their own waits they stand.
 
-A wait ends a little late on any machine. Programs count their next wait from when the last one was due, not from when
-it ended, so that what begins together stays together: LEDs whose periods meet change in one frame, after an hour too.
+A wait ends a little late on any machine, and very late on one that was busy. Programs count their next wait from when
+the last one was due, not from when it ended, so that what begins together stays together: LEDs whose periods meet
+change in one frame, after an hour too. Only a program that waited for something else in between counts anew.
 """
 
 from __future__ import annotations
 
 import contextvars
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from core.duration import Duration
 from core.errors import ProgramError
 from core.loop import Loop
+from core.programs.program import Startable
 
-__all__ = ["FASTEST", "NEVER", "SLOWEST", "Pace", "due", "keep", "pause", "scaled"]
+__all__ = [
+    "FASTEST",
+    "SLOWEST",
+    "Pace",
+    "begin_together",
+    "count_anew",
+    "go_on_from",
+    "go_on_from_last",
+    "keep",
+    "part_of_several",
+    "pause",
+    "scaled",
+]
 
 SLOWEST, FASTEST = 0.1, 10.0
 """The limits of a speed."""
 
-LATE_AT_MOST = 5_000_000
-"""Nanoseconds: what is later than this was busy with something else, and its next wait counts from now."""
+BUSY_AT_MOST = 5_000_000
+"""Nanoseconds for which a program may wait for something else between two waits here; after more it counts anew."""
 
 
 class Pace:
@@ -26,6 +42,8 @@ class Pace:
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
+        self.begun = _NEVER
+        """When the latest of the programs that keep this pace was begun."""
 
     @property
     def speed(self) -> float:
@@ -43,15 +61,31 @@ def _checked(speed: object) -> float:
     return float(speed)
 
 
+class _Mark(NamedTuple):
+    """Be where a program stands on its grid."""
+
+    due: int
+    """When its latest wait was due."""
+    turn: int
+    """When the turn of the loop began in which it went on from there."""
+
+
+_NEVER = -(10**18)
+_NOWHERE = _Mark(_NEVER, _NEVER)
 _pace: contextvars.ContextVar[Pace | None] = contextvars.ContextVar("_pace", default=None)
-NEVER = -(10**18)
-due: contextvars.ContextVar[int] = contextvars.ContextVar("due", default=NEVER)
-"""When the latest wait of this task was due, in nanoseconds of the loop; NEVER where the next counts from now."""
+_mark: contextvars.ContextVar[_Mark] = contextvars.ContextVar("_mark", default=_NOWHERE)
 
 
 def keep(pace: Pace) -> None:
-    """Let the programs that this task runs, and those they begin, keep this pace."""
+    """Let the programs that this task runs, and those they begin, keep this pace.
+
+    Those that are begun within 5 ms of each other, such as all of core.toml, count from one moment.
+    """
     _pace.set(pace)
+    now = Loop.current().now()
+    if not 0 <= now - pace.begun <= BUSY_AT_MOST:
+        pace.begun = now
+    go_on_from(pace.begun)
 
 
 def scaled(nanoseconds: int) -> int:
@@ -60,15 +94,56 @@ def scaled(nanoseconds: int) -> int:
     return nanoseconds if pace is None or pace.speed == 1.0 else round(nanoseconds / pace.speed)
 
 
-async def pause(length: Duration) -> None:
-    """Wait for a time at the present speed, counted from when the last wait was due."""
+def begin_together() -> None:
+    """Let what this task begins now count from one moment, and not each from when it comes to its first wait."""
     loop = Loop.current()
-    now, last = loop.now(), due.get()
-    if not 0 <= now - last <= LATE_AT_MOST:
-        last = now
-    deadline = last + scaled(length.nanoseconds)
+    go_on_from(_since(loop, loop.now()))
+
+
+async def part_of_several(part: Startable) -> None:
+    """Run a program that others have been begun with: how long they took to begin does not count, nor at the end."""
+    go_on_from(_mark.get().due)
+    await part()
+    begin_together()
+
+
+def go_on_from(due: int) -> None:
+    """Count the next wait from `due`, in nanoseconds of the loop, at which something has ended just now."""
+    _mark.set(_Mark(due, Loop.current().agenda.start()))
+
+
+def go_on_from_last(contexts: Iterable[contextvars.Context]) -> None:
+    """Count the next wait from when the last of several ended that `part_of_several` ran in these contexts."""
+    go_on_from(max(context[_mark].due for context in contexts))
+
+
+def count_anew() -> None:
+    """Count the next wait from when it begins."""
+    _mark.set(_NOWHERE)
+
+
+async def pause(length: Duration) -> None:
+    """Wait for a time at the present speed, counted from when the last wait was due.
+
+    If that moment has passed long ago, because the machine was busy, it waits for the next on the same grid.
+    """
+    loop = Loop.current()
+    now, step = loop.now(), scaled(length.nanoseconds)
+    deadline = _since(loop, now) + step
+    if deadline < now - BUSY_AT_MOST and step:
+        deadline += -(-(now - deadline) // step) * step
     if deadline <= now:
         await loop.delay(0)
     else:
         await loop.sleep_until(deadline)
-    due.set(deadline)
+    go_on_from(deadline)
+
+
+def _since(loop: Loop, now: int) -> int:
+    """Return from when the next wait counts."""
+    mark, turn = _mark.get(), loop.agenda.start()
+    # Who goes on in the turn in which its wait ended did not wait for anything else, however long that turn took.
+    if turn == mark.turn or 0 <= now - mark.turn <= BUSY_AT_MOST:
+        return mark.due
+    # All that comes to its first wait in one turn counts from one moment, unless it comes to it late.
+    return turn if now - turn <= BUSY_AT_MOST else now

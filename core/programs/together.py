@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Sequence
 from typing import Any
 
-from core.programs.pace import NEVER, due
+from core.programs.pace import begin_together, go_on_from_last, part_of_several
 from core.programs.program import Startable, name_of
 
 __all__ = ["raise_all", "run_together"]
@@ -20,11 +20,12 @@ async def run_together(parts: tuple[Startable, ...], *, first_wins: bool) -> Non
     """
     loop = asyncio.get_running_loop()
     tasks: list[asyncio.Task[Any]] = []
+    begin_together()
     contexts = [contextvars.copy_context() for _ in parts]
     cancelled: asyncio.CancelledError | None = None
     try:
         for part, context in zip(parts, contexts, strict=True):
-            tasks.append(loop.create_task(part(), name=name_of(part), context=context))
+            tasks.append(loop.create_task(part_of_several(part), name=name_of(part), context=context))
         pending = set(tasks)
         while pending:
             ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -45,7 +46,7 @@ async def run_together(parts: tuple[Startable, ...], *, first_wins: bool) -> Non
     if cancelled is not None:
         raise cancelled
     # What follows counts its time from when the last of them, or the winner, was due.
-    due.set(max(context.get(due, NEVER) for task, context in zip(tasks, contexts, strict=True) if not task.cancelled()))
+    go_on_from_last(context for task, context in zip(tasks, contexts, strict=True) if not task.cancelled())
 
 
 def raise_all(errors: Sequence[BaseException]) -> None:

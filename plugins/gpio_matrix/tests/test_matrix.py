@@ -69,6 +69,31 @@ def test_leds_with_different_periods_cost_a_call_for_each_instant(clock: Virtual
     on_matrix(clock, work)
 
 
+class CreepingClock(VirtualClock):
+    """A clock on which a microsecond passes whenever somebody looks at it, as on a machine that is at work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self._look
+
+    def _look(self) -> int:
+        self.skip_to(self._tell() + 1_000)
+        return self._tell()
+
+
+@pytest.mark.parametrize("kind", [VirtualClock, CreepingClock])
+def test_25_leds_with_25_periods_cost_a_call_for_each_instant(kind: type[VirtualClock]) -> None:
+    async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
+        periods = [100 + 20 * number for number in range(25)]
+        blinks = (p.blink(led, period / 1000) for led, period in zip(matrix.all, periods, strict=True))
+        await p.timeout(p.all(*blinks), 3.99)()
+        await asyncio.sleep(0.01)
+        instants = {turn * period for period in periods for turn in range(40) if turn * period < 3990}
+        assert matrix.frames.calls == chip.set_calls == len(instants) + 1  # and all dark at the end
+
+    on_matrix(kind(), work)
+
+
 def test_the_leds_are_told_at_most_20_times_a_second(clock: VirtualClock) -> None:
     async def work(matrix: GpioMatrix, chip: SimulatedChip) -> None:
         told: list[float] = []
