@@ -12,7 +12,7 @@ help:
 	@echo 'make test        all tests, those with real programs and a real kernel included'
 	@echo 'make test-board  only the tests on a kernel with simulated GPIO chips and SPI buses'
 	@echo 'make docs        the documentation, in build/site; a warning is an error'
-	@echo 'make peers       INDI programs of others (indipyterm, indipyweb, indiweb), for tests with them'
+	@echo 'make peers       INDI programs of others (indipyterm, indipyserver ...), for tests and benchmarks/indi.py'
 	@echo 'make clean       remove the virtual environments and everything built'
 	@echo 'PYTHON=python3.13 after any of them chooses the interpreter (3.11 to 3.13).'
 
