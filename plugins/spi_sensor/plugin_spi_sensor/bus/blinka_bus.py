@@ -5,7 +5,6 @@ Blinka opens the node of select 0 alone, and never closes it; that is done here.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import DeviceUnavailable
+from plugin_spi_sensor.bus.blinka_import import quietly
 from plugin_spi_sensor.bus.kernel import DEVICES, KernelBus, Settings, why_not_opened
 
 if TYPE_CHECKING:
@@ -42,9 +42,7 @@ class BlinkaBus(KernelBus["busio.SPI"]):
         return self._controller
 
     def _opened(self, port: str) -> busio.SPI:
-        # It would ask on a terminal whether to run pip, and print on stdout, which may be where INDI is spoken.
-        os.environ["BLINKA_SKIP_DEPENDENCY_CHECK"] = "1"
-        with contextlib.redirect_stdout(sys.stderr):
+        with quietly():
             try:
                 import board
                 import busio

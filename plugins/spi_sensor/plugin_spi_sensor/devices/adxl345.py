@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from core import Number, NumberVector
 from plugin_spi_sensor.chips.adxl345 import BAUDRATE, FIFO_SIZE, Adxl345, Range, Rate
-from plugin_spi_sensor.devices.sensor import LONGEST, SHORTEST, Handle, Reading, SensorOptions, SpiSensor
+from plugin_spi_sensor.devices.options import LONGEST, SHORTEST, SensorOptions
+from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.adxl345 import SimulatedAdxl345, shaking
 from plugin_spi_sensor.simulated.climate import place_of
 

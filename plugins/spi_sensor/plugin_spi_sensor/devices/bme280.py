@@ -9,8 +9,10 @@ from typing import Annotated, Any, ClassVar, get_args
 from msgspec import Meta
 
 from core import Number, NumberVector, ValueRefused
+from plugin_spi_sensor.adafruit.chips import READS_FROM_BME280, AdafruitBme280
 from plugin_spi_sensor.chips.bme280 import BAUDRATE, Bme280, Filter, Oversampling, Settings
-from plugin_spi_sensor.devices.sensor import Handle, Reading, SensorOptions, SpiSensor
+from plugin_spi_sensor.devices.options import ChosenDriver
+from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.bme280 import SimulatedBme280
 from plugin_spi_sensor.simulated.climate import place_of, room
 
@@ -60,7 +62,7 @@ class Bme280Sensor(SpiSensor):
     )
     oversampling = NumberVector("Oversampling", group="Sampling", perm="rw", members=oversampling_members())
 
-    class Options(SensorOptions):
+    class Options(ChosenDriver):
         """The options of `[device.<name>]` with `plugin = "spi-sensor"` and `type = "bme280"`."""
 
         oversampling: Annotated[
@@ -76,7 +78,7 @@ class Bme280Sensor(SpiSensor):
         given = options or self.Options()
         samples = given.oversampling
         self._settings = Settings(samples, samples, samples, given.filter)
-        self._chip: Bme280 | None = None
+        self._chip: Bme280 | AdafruitBme280 | None = None
         super().__init__(name, given)
         self.oversampling.replace_members(
             {
@@ -87,7 +89,10 @@ class Bme280Sensor(SpiSensor):
 
     def make_chip(self, handle: Handle) -> None:
         """Make the chip's driver."""
-        self._chip = Bme280(handle, self.delay, self._settings)
+        if self.options.driver == "adafruit":
+            self._chip = AdafruitBme280(self.worker(handle), self._settings)
+        else:
+            self._chip = Bme280(handle, self.delay, self._settings)
 
     def make_simulated(self, clock: Callable[[], int]) -> SimulatedBme280:
         """Return a chip in a room."""
@@ -95,7 +100,10 @@ class Bme280Sensor(SpiSensor):
 
     def conversion_seconds(self) -> float:
         """Return how long a measurement takes at most, in seconds."""
-        return self._settings.conversion_seconds
+        return self._takes(self._settings)
+
+    def _takes(self, settings: Settings) -> float:
+        return settings.conversion_seconds * (READS_FROM_BME280 if self.options.driver == "adafruit" else 1)
 
     async def read(self) -> Sequence[Reading]:
         """Measure once."""
@@ -108,7 +116,7 @@ class Bme280Sensor(SpiSensor):
     async def change_oversampling(self, new: dict[str, float]) -> None:
         """Measure with other settings from now on; refuse those with which the chip cannot finish in a period."""
         settings = replace(self._settings, **check_codes(new))
-        if (shortest := settings.conversion_seconds) > self.sampling["period"]:
+        if (shortest := self._takes(settings)) > self.sampling["period"]:
             raise ValueRefused(
                 f"oversampling: a measurement would take {shortest:.3f} s, longer than the period of "
                 f"{self.sampling['period']:g} s; set sampling.period first"

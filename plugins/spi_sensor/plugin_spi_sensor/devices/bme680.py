@@ -9,10 +9,12 @@ from typing import Annotated, ClassVar, get_args
 from msgspec import Meta
 
 from core import LightVector, Number, NumberVector, ValueRefused
+from plugin_spi_sensor.adafruit.chips import AdafruitBme680
 from plugin_spi_sensor.chips.bme280 import Oversampling
 from plugin_spi_sensor.chips.bme680 import BAUDRATE, AirFilter, Bme680, Settings
 from plugin_spi_sensor.devices.bme280 import check_codes, oversampling_members
-from plugin_spi_sensor.devices.sensor import Handle, Reading, SensorOptions, SpiSensor
+from plugin_spi_sensor.devices.options import ChosenDriver
+from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.bme680 import SimulatedBme680, kitchen
 from plugin_spi_sensor.simulated.climate import place_of
 
@@ -53,7 +55,7 @@ class Bme680Sensor(SpiSensor):
     )
     gas = LightVector("Gas", group="Climate", members={"heater": "Idle"})
 
-    class Options(SensorOptions):
+    class Options(ChosenDriver):
         """The options of `[device.<name>]` with `plugin = "spi-sensor"` and `type = "bme680"`."""
 
         oversampling: Annotated[
@@ -75,7 +77,7 @@ class Bme680Sensor(SpiSensor):
         given = options or self.Options()
         samples = given.oversampling
         self._settings = Settings(samples, samples, samples, given.filter, given.heater, given.heating)
-        self._chip: Bme680 | None = None
+        self._chip: Bme680 | AdafruitBme680 | None = None
         super().__init__(name, given)
         settings = self._settings
         self.oversampling.replace_members(
@@ -91,7 +93,10 @@ class Bme680Sensor(SpiSensor):
 
     def make_chip(self, handle: Handle) -> None:
         """Make the chip's driver."""
-        self._chip = Bme680(handle, self.delay, self._settings)
+        if self.options.driver == "adafruit":
+            self._chip = AdafruitBme680(self.worker(handle), self._settings)
+        else:
+            self._chip = Bme680(handle, self.delay, self._settings)
 
     def make_simulated(self, clock: Callable[[], int]) -> SimulatedBme680:
         """Return a chip in a kitchen."""

@@ -11,7 +11,8 @@ from msgspec import Meta, field
 from core import ConfigError, Number, NumberVector
 from core.errors import DefinitionError
 from plugin_spi_sensor.chips.generic import MOST_BYTES, Description, Field, Generic
-from plugin_spi_sensor.devices.sensor import Handle, Reading, SensorOptions, SpiSensor
+from plugin_spi_sensor.devices.options import SensorOptions
+from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.generic import SimulatedGeneric
 
 __all__ = ["GenericSensor", "Quantity"]

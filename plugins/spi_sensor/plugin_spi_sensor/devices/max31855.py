@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from core import Light, LightVector, Number, NumberVector
+from plugin_spi_sensor.adafruit.chips import AdafruitMax31855
 from plugin_spi_sensor.chips.max31855 import BAUDRATE, CONVERSION_SECONDS, Fault, Max31855
+from plugin_spi_sensor.devices.options import ChosenDriver
 from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.climate import place_of
 from plugin_spi_sensor.simulated.max31855 import POWER_UP, SimulatedMax31855, kiln
@@ -38,11 +40,19 @@ class Max31855Sensor(SpiSensor):
             (fault.name or "").lower(): Light(label=(fault.name or "").replace("_", " ").lower()) for fault in Fault
         },
     )
-    _chip: Max31855 | None = None
+    _chip: Max31855 | AdafruitMax31855 | None = None
+
+    class Options(ChosenDriver):
+        """The options of `[device.<name>]` with `plugin = "spi-sensor"` and `type = "max31855"`."""
+
+    options: Options
 
     def make_chip(self, handle: Handle) -> None:
         """Make the chip's driver."""
-        self._chip = Max31855(handle, self.delay)
+        if self.options.driver == "adafruit":
+            self._chip = AdafruitMax31855(self.worker(handle))
+        else:
+            self._chip = Max31855(handle, self.delay)
 
     def make_simulated(self, clock: Callable[[], int]) -> SimulatedMax31855:
         """Return a chip whose thermocouple is in a kiln."""

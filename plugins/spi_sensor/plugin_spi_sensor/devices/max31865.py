@@ -8,8 +8,10 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from core import Light, LightVector, Number, NumberVector
+from plugin_spi_sensor.adafruit.chips import AdafruitMax31865
 from plugin_spi_sensor.chips.max31865 import BAUDRATE, PHASE, Fault, Mains, Max31865, Wires, Wiring
-from plugin_spi_sensor.devices.sensor import Handle, Reading, SensorOptions, SpiSensor
+from plugin_spi_sensor.devices.options import ChosenDriver
+from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.climate import place_of
 from plugin_spi_sensor.simulated.max31865 import SimulatedMax31865, bath
 
@@ -42,7 +44,7 @@ class Max31865Sensor(SpiSensor):
         },
     )
 
-    class Options(SensorOptions):
+    class Options(ChosenDriver):
         """The options of `[device.<name>]` with `plugin = "spi-sensor"` and `type = "max31865"`."""
 
         nominal: Annotated[float, Meta(gt=0, description="ohms of the thermometer at 0 °C: 100 for a Pt100")] = 100.0
@@ -57,12 +59,15 @@ class Max31865Sensor(SpiSensor):
     def __init__(self, name: str, options: Options | None = None) -> None:
         given = options or self.Options()
         self._wiring = Wiring(given.nominal, given.reference, given.wires, given.mains)
-        self._chip: Max31865 | None = None
+        self._chip: Max31865 | AdafruitMax31865 | None = None
         super().__init__(name, given)
 
     def make_chip(self, handle: Handle) -> None:
         """Make the chip's driver."""
-        self._chip = Max31865(handle, self.delay, self._wiring)
+        if self.options.driver == "adafruit":
+            self._chip = AdafruitMax31865(self.worker(handle), self._wiring)
+        else:
+            self._chip = Max31865(handle, self.delay, self._wiring)
 
     def make_simulated(self, clock: Callable[[], int]) -> SimulatedMax31865:
         """Return a chip whose thermometer is in a bath."""

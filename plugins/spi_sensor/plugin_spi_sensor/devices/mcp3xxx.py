@@ -8,15 +8,17 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, field
 
 from core import Number, NumberVector
+from plugin_spi_sensor.adafruit.chips import AdafruitMcp3xxx
 from plugin_spi_sensor.chips.mcp3xxx import BAUDRATE, CHANNELS, Input, Mcp3xxx
-from plugin_spi_sensor.devices.sensor import Handle, Reading, SensorOptions, SpiSensor
+from plugin_spi_sensor.devices.options import ChosenDriver
+from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
 from plugin_spi_sensor.simulated.climate import place_of
 from plugin_spi_sensor.simulated.mcp3xxx import SimulatedMcp3xxx, waves
 
 __all__ = ["Mcp3008Sensor", "Mcp3208Sensor"]
 
 
-class ConverterOptions(SensorOptions):
+class ConverterOptions(ChosenDriver):
     """The options of `[device.<name>]` with `plugin = "spi-sensor"` and `type = "mcp3008"` or `"mcp3208"`."""
 
     reference: Annotated[float, Meta(gt=0, le=7, description="voltage at the chip's pin VREF, in volts")] = 3.3
@@ -42,7 +44,7 @@ class _Converter(SpiSensor):
         given = options or self.Options()
         names: Mapping[str, int | str] = given.inputs or {f"ch{channel}": channel for channel in range(CHANNELS)}
         self._inputs = {title: Input.parse(text) for title, text in names.items()}
-        self._chip: Mcp3xxx | None = None
+        self._chip: Mcp3xxx | AdafruitMcp3xxx | None = None
         super().__init__(name, given)
 
     def quantities(self) -> Mapping[str, Number]:
@@ -52,7 +54,11 @@ class _Converter(SpiSensor):
 
     def make_chip(self, handle: Handle) -> None:
         """Make the chip's driver."""
-        self._chip = Mcp3xxx(handle, self.delay, bits=self.bits, reference=self.options.reference)
+        reference = self.options.reference
+        if self.options.driver == "adafruit":
+            self._chip = AdafruitMcp3xxx(self.worker(handle), bits=self.bits, reference=reference)
+        else:
+            self._chip = Mcp3xxx(handle, self.delay, bits=self.bits, reference=reference)
 
     def make_simulated(self, clock: Callable[[], int]) -> SimulatedMcp3xxx:
         """Return a chip with slow waves at its inputs."""

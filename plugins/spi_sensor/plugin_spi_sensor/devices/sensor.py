@@ -8,11 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
-from msgspec import Meta, field
-
-import core
 from core import (
     ConfigError,
     Device,
@@ -33,25 +30,24 @@ from core.sim.spi import SimulatedSpiBus, SimulatedSpiChip
 from core.sim.spi_faults import FaultyWires
 from core.sim.unplugging import PluggedSpiChip, Simulation
 from core.ticks import every
-from plugin_spi_sensor.bus.names import ALLOWED_BUSES, SIMULATED, check_select, parse_bus
+from plugin_spi_sensor.adafruit.worker import Worker
+from plugin_spi_sensor.bus.names import check_select, parse_bus
 from plugin_spi_sensor.bus.protocol import SpiBus
 from plugin_spi_sensor.bus.shared import Seat, take_seat
 from plugin_spi_sensor.chips.chip import ChipFault
+from plugin_spi_sensor.devices import alarms
+from plugin_spi_sensor.devices.options import LONGEST, MOST_AVERAGED, SHORTEST, SensorOptions
 
-__all__ = ["LONGEST_RETRY", "Reading", "SensorOptions", "SimulatedSensor", "SpiSensor"]
+__all__ = ["LONGEST_RETRY", "Handle", "Reading", "SimulatedSensor", "SpiSensor"]
 
-SHORTEST, LONGEST = 0.001, 3600.0
-"""Seconds between two measurements."""
 LONGEST_RETRY = 60.0
 """Seconds after which a chip that fails is asked again at latest, unless its period is longer."""
-MOST_AVERAGED = 1000
 FLIPPED = 0.05
 """The probability with which a byte is spoiled while the fault bit_flips is on."""
 TOLERANCE = 0.05
 """How far beyond its range a quantity may be, as a share of the range; further is no measurement."""
 
 Reading = Mapping[str, float]
-PerQuantity = dict[str, float]
 Handle = AbstractAsyncContextManager[SpiBus]
 FAULTS = SwitchVector("Simulated faults", name="faults", group="Simulation", rule="AnyOfMany", members={})
 
@@ -60,37 +56,6 @@ class SimulatedSensor(SimulatedSpiChip, Protocol):
     """Be a simulated chip that can have faults of its own."""
 
     faults: set[str]
-
-
-class SensorOptions(core.Options):
-    """The options that all sensors have."""
-
-    bus: Annotated[str, Meta(description=f"SPI bus: {ALLOWED_BUSES}")] = SIMULATED
-    chip_select: Annotated[
-        Annotated[int, Meta(ge=0)] | str,
-        Meta(description='chip select of the sensor: a number, or a GPIO line as "<chip>:<line>"; each has its own'),
-    ] = 0
-    idle_select: Annotated[
-        int,
-        Meta(ge=0, description="with a GPIO line: the bus's own select that transfers go through, without a device"),
-    ] = 0
-    baudrate: Annotated[
-        int, Meta(ge=0, le=100_000_000, description="clock rate in Hz, 0 for the rate that suits the chip")
-    ] = 0
-    period: Annotated[
-        float, Meta(ge=SHORTEST, le=LONGEST, description=f"seconds between two measurements, up to {LONGEST:g}")
-    ] = 1.0
-    averaging: Annotated[
-        int, Meta(ge=1, le=MOST_AVERAGED, description="how many of the last measurements a value is the mean of")
-    ] = 1
-    offset: Annotated[dict[str, float], Meta(description="calibration: what is added to a quantity, after scale")] = (
-        field(default_factory=dict)
-    )
-    scale: Annotated[dict[str, float], Meta(description="calibration: what a quantity is multiplied by")] = field(
-        default_factory=dict
-    )
-    low: Annotated[PerQuantity, Meta(description="alarm when a quantity is below")] = field(default_factory=dict)
-    high: Annotated[PerQuantity, Meta(description="alarm when a quantity is above")] = field(default_factory=dict)
 
 
 class SpiSensor(Device, abc.ABC):
@@ -132,6 +97,7 @@ class SpiSensor(Device, abc.ABC):
             self.reading.replace_members(members)
         self._seat: Seat[Any] | None = None
         self._wires: FaultyWires | None = None
+        self._worker: Worker | None = None
         self.simulated_chip: Any = None
         """The chip that a simulated bus has at the other end, while the device is open."""
         self._corrections: dict[str, tuple[float, float]] = {}
@@ -185,16 +151,28 @@ class SpiSensor(Device, abc.ABC):
             self._wires = FaultyWires(self.simulated_chip)
             seat.shared.bus.attach(seat.select, self._wires)
             self._set_faults(self.vectors[FAULTS.name].values)
-        self.make_chip(seat.handle)
+        try:
+            self.make_chip(seat.handle)
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Leave the bus to the others; the last one closes it."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.close()
         seat, self._seat = self._seat, None
         wires, self._wires, self.simulated_chip = self._wires, None, None
         if seat is not None:
             if wires is not None:
                 seat.shared.bus.detach(seat.select)
             seat.leave()
+
+    def worker(self, handle: Handle) -> Worker:
+        """Return a thread for a driver that blocks; it ends when the device is closed."""
+        self._worker = Worker(handle, self.name)
+        return self._worker
 
     def summary(self) -> str:
         """Say on which bus the sensor is."""
@@ -373,32 +351,12 @@ class SpiSensor(Device, abc.ABC):
         self._set_alarms(reading, self.limits.values)
 
     def _set_alarms(self, reading: Reading, limits: Mapping[str, float]) -> None:
-        """Light Alert for what is beyond its limits, Ok for what is within, Idle for what has none."""
-        members, lights = self.limits.members, self.alarms.values
-        changed: dict[str, State] = {}
-        for name, value in reading.items():
-            low, high = limits[f"{name}_low"], limits[f"{name}_high"]
-            state: State = "Ok"
-            if not low <= value <= high:
-                state = "Alert"
-            if low <= members[f"{name}_low"].min and high >= members[f"{name}_high"].max:
-                state = "Idle"
-            if lights[name] != state:
-                changed[name] = state
+        """Light Alert for what is beyond its limits, and say so."""
+        lights = self.alarms.values
+        changed = alarms.changed(reading, limits, self.limits.members, lights)
         if not changed:
             return
-        after = {**lights, **changed}
         loud = [name for name, state in changed.items() if state == "Alert"]
-        self.alarms.update(
-            changed,
-            state="Alert" if "Alert" in after.values() else "Ok" if "Ok" in after.values() else "Idle",
-            message="; ".join(self._alarm(name, reading[name], limits) for name in loud) or None,
-        )
-
-    def _alarm(self, name: str, value: float, limits: Mapping[str, float]) -> str:
-        member = self.reading.members[name]
-        way, limit = "above", limits[f"{name}_high"]
-        if value < limits[f"{name}_low"]:
-            way, limit = "below", limits[f"{name}_low"]
-        unit = f" {member.unit}" if member.unit else ""
-        return f"{self.name}: {name} is {member.format % value}{unit}, {way} {member.format % limit}"
+        words = [alarms.sentence(name, self.reading.members[name], reading[name], limits) for name in loud]
+        message = "; ".join(f"{self.name}: {one}" for one in words) or None
+        self.alarms.update(changed, state=alarms.state_of({**lights, **changed}), message=message)
