@@ -33,12 +33,21 @@ RunName = Annotated[
 ]
 
 
+MemoryLimit = Annotated[
+    int,
+    msgspec.Meta(
+        ge=64 << 20, description="bytes of memory from which on the peer goes for which most waits; else half of all"
+    ),
+]
+
+
 class CoreTable(Options):
     """The table `[core]`."""
 
     name: RunName = "core"
     disable: list[str] = []  # noqa: RUF012 - msgspec copies it
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    memory_limit: MemoryLimit | None = None
 
 
 @dataclass(frozen=True)
@@ -198,8 +207,9 @@ def described(options: type[Options]) -> Iterable[tuple[str, str, Any]]:
     for one in info.fields:
         text = ""
         kind = one.type
-        if isinstance(kind, msgspec.inspect.Metadata):
-            text = str((kind.extra_json_schema or {}).get("description", ""))
+        for part in kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,):
+            if isinstance(part, msgspec.inspect.Metadata):
+                text = str((part.extra_json_schema or {}).get("description", ""))
         default = one.default if one.default is not msgspec.NODEFAULT else one.default_factory
         yield one.encode_name, text, default() if callable(default) else default
 

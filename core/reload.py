@@ -119,7 +119,7 @@ class Reload:
 
     def _core(self, new: Config) -> list[str]:
         old = self._config
-        fixed = [key for key in ("name", "disable") if getattr(old.core, key) != getattr(new.core, key)]
+        fixed = [key for key in ("name", "disable", "memory_limit") if getattr(old.core, key) != getattr(new.core, key)]
         self._apply_core(new)
         return [f"[core] {key} has changed, which needs a restart of the run" for key in fixed]
 

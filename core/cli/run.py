@@ -123,6 +123,7 @@ def run(
         # A run without core.toml is one for trying, and leaves nothing behind.
         states = state_folder(chosen.core.name) if chosen.path is not None else None
         app = App(assembly, plugins, say=screen.say, companions=companions, state_folder=states)
+        app.router.memory.limit = chosen.core.memory_limit or app.router.memory.limit
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)
 

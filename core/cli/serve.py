@@ -48,6 +48,27 @@ COMMAND_NAME = Path("/proc/self/comm")
 @click.option("-l", "messages", type=click.Path(path_type=Path), help="Log messages to DIR/YYYY-MM-DD.islog.")
 @click.option("-v", "verbose", count=True, help="Say more on stderr; -vv still more.")
 @click.option("--host", help='Listen on this address instead of localhost; "" means all.')
+@click.option(
+    "--max-clients", "clients", type=click.IntRange(1), default=1000, show_default=True, help="Clients at most."
+)
+@click.option(
+    "--max-blob", "blob", type=click.IntRange(1), default=1024, show_default=True, help="Megabytes of a BLOB at most."
+)
+@click.option(
+    "--write-deadline",
+    "deadline",
+    type=click.FloatRange(0, 86400, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a client may read nothing while something waits for it.",
+)
+@click.option(
+    "--memory-limit",
+    "memory",
+    type=click.IntRange(64),
+    metavar="MEGABYTES",
+    help="From this on the peer for which most waits has to go; otherwise half of the machine's memory.",
+)
 @click.option("--name", default="core", show_default=True, help="Name of the run, for corectl status and driver.")
 def serve(
     drivers: tuple[str, ...],
@@ -60,6 +81,10 @@ def serve(
     messages: Path | None,
     verbose: int,
     host: str | None,
+    clients: int,
+    blob: int,
+    deadline: float,
+    memory: int | None,
     name: str,
 ) -> None:
     """Serve INDI DRIVERS: executables, or devices of other servers as device@host:port or @host:port.
@@ -97,8 +122,11 @@ def serve(
         host=host if host is not None else ("" if as_indiserver else "localhost"),
         port=port,
         socket=f"@{unix}" if unix else "",
-        maximum_pending=behind * MEGABYTE,
-        stream_pending=stream * MEGABYTE or NEVER_DROPPED,
+        maximum_clients=clients,
+        maximum_blob=blob * MEGABYTE,
+        pending_messages=behind * MEGABYTE,
+        pending_streams=stream * MEGABYTE or NEVER_DROPPED,
+        write_deadline=deadline,
     )
     assembly = Assembly(transports=[Server("server", options)])
     app = App(
@@ -108,7 +136,9 @@ def serve(
         companions=(screen.accompany, Control(name).serve),
         ends_with_drivers=fifo is None,
     )
-    fleet = Fleet(app.add_transport, app.remove_transport, restarts=restarts)
+    if memory is not None:
+        app.router.memory.limit = memory * MEGABYTE
+    fleet = Fleet(app.add_transport, app.remove_transport, restarts=restarts, maximum_blob=blob * MEGABYTE)
     assembly.transports += [fleet.transport(StartDriver(words)) for words in drivers]
     if messages is not None:
         app.router.on_message = MessageLog(messages).write

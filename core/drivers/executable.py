@@ -15,6 +15,7 @@ from core.drivers.peer import connect_driver
 from core.errors import CoreError
 from core.options import Options as BaseOptions
 from core.plumbing import Connection, Router, Transport
+from core.transports.limits import DEFAULTS, MaximumBlob, PendingBlobs, PendingMessages, driver_limits
 
 Command = Annotated[str, Meta(min_length=1, description="the program and its arguments, as a shell would split them")]
 Environment = Annotated[dict[str, str], Meta(description="environment variables to set; empty ones are unset")]
@@ -32,6 +33,9 @@ class Executable(Transport):
         command: Command
         restarts: Annotated[int, Meta(ge=-1, description="how often it may be started again; -1: for ever")] = -1
         environment: Environment = field(default_factory=dict)
+        maximum_blob: MaximumBlob = DEFAULTS.maximum_blob
+        pending_messages: PendingMessages = DEFAULTS.maximum_pending
+        pending_blobs: PendingBlobs = DEFAULTS.blob_pending
 
     options: Options
     child: ChildDriver | None = None
@@ -76,7 +80,12 @@ class Executable(Transport):
         own = sock.dup()
         sock.close()
         self._connection = connect_driver(
-            self._router, own, f"driver {self.name}", on_heard=self.heard, on_lost=self._lost
+            self._router,
+            own,
+            f"driver {self.name}",
+            on_heard=self.heard,
+            on_lost=self._lost,
+            limits=driver_limits(self.options),
         )
 
     def _lost(self) -> None:

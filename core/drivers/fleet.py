@@ -14,6 +14,7 @@ from core.drivers.fifo import FifoCommand, RestartDriver, StartDriver
 from core.drivers.remote import Remote
 from core.errors import ConfigError, CoreError
 from core.plumbing import Transport
+from core.transports.limits import DEFAULTS
 from core.transports.server import INDI_PORT
 
 _log = logging.getLogger("core.drivers")
@@ -51,17 +52,19 @@ class Fleet:
         remove: Callable[[str], Awaitable[None]],
         *,
         restarts: int,
+        maximum_blob: int = DEFAULTS.maximum_blob,
     ) -> None:
         self._add = add
         self._remove = remove
         self._restarts = restarts
+        self._maximum_blob = maximum_blob
         self._commands: dict[str, StartDriver] = {}
         self._transports: dict[str, Transport] = {}
 
     def transport(self, command: StartDriver) -> Transport:
         """Return the transport that a start command means; raise ConfigError for one that means none."""
         name = self._free_name(command.device or os.path.basename(command.driver))  # noqa: PTH119 - no path need it be
-        made = _remote(name, command.driver) if command.remote else self._executable(name, command)
+        made = self._remote(name, command.driver) if command.remote else self._executable(name, command)
         self._commands[name] = command
         self._transports[name] = made
         return made
@@ -89,9 +92,22 @@ class Fleet:
         changes = {key: value for key, value in wanted.items() if ours.get(key) != value}
         changes |= dict.fromkeys(ours.keys() - wanted.keys(), "")
         options = Executable.Options(
-            command=shlex.join(command.command()), restarts=self._restarts, environment=changes
+            command=shlex.join(command.command()),
+            restarts=self._restarts,
+            environment=changes,
+            maximum_blob=self._maximum_blob,
         )
         return _FleetDriver(name, options, command.driver, self._forget)
+
+    def _remote(self, name: str, words: str) -> Remote:
+        parts = _REMOTE.fullmatch(words)
+        if parts is None:
+            raise ConfigError(f"{words!r} is no remote driver; device@host:port or @host:port is")
+        port = int(parts["port"] or INDI_PORT)
+        if not 0 < port < 65536:
+            raise ConfigError(f"{words!r}: there is no port {port}")
+        device, host = parts["device"] or "*", parts["host"].strip("[]")
+        return Remote(name, Remote.Options(host=host, port=port, device=device, maximum_blob=self._maximum_blob))
 
     def _forget(self, name: str) -> None:
         self._commands.pop(name, None)
@@ -107,13 +123,3 @@ class Fleet:
     def _free_name(self, wanted: str) -> str:
         names = itertools.chain([wanted], (f"{wanted} {number}" for number in itertools.count(2)))
         return next(name for name in names if name not in self._transports)
-
-
-def _remote(name: str, words: str) -> Remote:
-    parts = _REMOTE.fullmatch(words)
-    if parts is None:
-        raise ConfigError(f"{words!r} is no remote driver; device@host:port or @host:port is")
-    port = int(parts["port"] or INDI_PORT)
-    if not 0 < port < 65536:
-        raise ConfigError(f"{words!r}: there is no port {port}")
-    return Remote(name, Remote.Options(host=parts["host"].strip("[]"), port=port, device=parts["device"] or "*"))

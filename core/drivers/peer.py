@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 
 from core.indi import VERSION, GetProperties
-from core.plumbing import Connection, Router
+from core.plumbing import Connection, PeerLimits, Router
 from core.transports.channel import StreamChannel
 from core.transports.ends import SocketEnd
 
@@ -20,6 +20,7 @@ def connect_driver(
     remote: bool = False,
     on_heard: Callable[[], None] | None = None,
     on_lost: Callable[[], None] = lambda: None,
+    limits: PeerLimits | None = None,
 ) -> Connection:
     """Make a driver's connection of a socket and ask for its properties, or for those of one device.
 
@@ -43,7 +44,7 @@ def connect_driver(
         connection.close()
 
     channel = StreamChannel(end, end, on_data=on_data, on_end=ended, on_lost=lost)
-    connection = Connection(router, channel, peer, role="driver", remote=remote)
+    connection = Connection(router, channel, peer, role="driver", remote=remote, limits=limits)
     connection.send(GetProperties(device, None, VERSION))
     if remote:
         # Behind the question: an enableBLOB that names a device would narrow the connection if it came first.

@@ -14,6 +14,7 @@ from core.errors import CoreError
 from core.loop import Loop
 from core.options import Options as BaseOptions
 from core.plumbing import Connection, Router, Transport
+from core.transports.limits import DEFAULTS, MaximumBlob, PendingBlobs, PendingMessages, driver_limits
 from core.transports.server import INDI_PORT, Port
 
 _log = logging.getLogger("core.drivers")
@@ -35,6 +36,9 @@ class Remote(Transport):
         host: Annotated[str, Meta(min_length=1, description="where the other server is")]
         port: Port = INDI_PORT
         device: Annotated[str, Meta(description='the one device that is wanted; "*" stands for all')] = "*"
+        maximum_blob: MaximumBlob = DEFAULTS.maximum_blob
+        pending_messages: PendingMessages = DEFAULTS.maximum_pending
+        pending_blobs: PendingBlobs = DEFAULTS.blob_pending
 
     options: Options
     _router: Router | None = None
@@ -103,7 +107,15 @@ class Remote(Transport):
                 ended.set_result(None)
 
         device = self.options.device
-        self._connection = connect_driver(router, sock, self.summary(), device=device, remote=True, on_lost=on_lost)
+        self._connection = connect_driver(
+            router,
+            sock,
+            self.summary(),
+            device=device,
+            remote=True,
+            on_lost=on_lost,
+            limits=driver_limits(self.options),
+        )
         try:
             await ended
         finally:

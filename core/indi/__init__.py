@@ -17,9 +17,7 @@ from core.indi.messages import (
     encode,
 )
 from core.indi.numbers import format_number, parse_number
-
-VERSION = "1.7"
-"""The version of the protocol that is spoken here."""
+from core.indi.versions import VERSION
 
 __all__ = [
     "VERSION",

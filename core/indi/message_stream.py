@@ -166,7 +166,8 @@ class MessageStream(Framer):
 
     def _count(self, length: int) -> None:
         self._blob_length += length
-        if self._blob_length * 3 // 4 > self.maximum_blob + self.maximum_size:
+        # What is counted has line breaks and tags in it.
+        if self._blob_length * 3 // 4 > self.maximum_blob + max(self.maximum_blob >> 4, LONGEST_TAG):
             raise ProtocolError(f"BLOBs of one message are longer than {self.maximum_blob} bytes")
 
     def _markup(self, at: int) -> BlobPart | BlobClosing | None:

@@ -23,8 +23,9 @@ _LENGTH = re.compile("[0-9]{1,12}")
 class Attachments:
     """Hold the descriptors of one message, in the order of its BLOBs; they are closed when nobody needs them."""
 
-    def __init__(self, descriptors: Sequence[int]) -> None:
+    def __init__(self, descriptors: Sequence[int], maximum: int = MAXIMUM_BLOB) -> None:
         self.descriptors = tuple(descriptors)
+        self._left = maximum
         self._inlined: Frame | None = None
         weakref.finalize(self, _close, self.descriptors)
 
@@ -35,9 +36,25 @@ class Attachments:
             if not isinstance(message, VectorMessage):
                 raise ProtocolError("only BLOBs can be attached")
             numbers = iter(self.descriptors)
-            elements = [_inlined(one, next(numbers)) if _attached(one) else one for one in message.elements]
+            elements = [self._in_base64(one, next(numbers)) if _attached(one) else one for one in message.elements]
             self._inlined = Frame(encode(replace(message, elements=elements)).rstrip())
         return self._inlined
+
+    def _in_base64(self, element: Element, descriptor: int) -> Element:
+        attributes = {key: one for key, one in element.attributes.items() if key not in ("attached", "len", "enclen")}
+        # `size` is that before compression, which may be more or less than what is there.
+        length = element.attributes.get("len") or element.attributes.get("size", "")
+        if not _LENGTH.fullmatch(length) or int(length) > self._left:
+            raise ProtocolError(f"an attached BLOB is {length[:20]!r} bytes long; 0 to {self._left} is allowed")
+        self._left -= int(length)
+        try:
+            data = _read(descriptor, int(length))
+        except OSError as error:
+            raise ProtocolError(f"an attached BLOB cannot be read: {error.strerror}") from error
+        if len(data) != int(length):
+            raise ProtocolError(f"an attached BLOB is shorter than {length} bytes")
+        body = "\n" + encode_base64(data).decode()
+        return Element(element.name, body, {**attributes, "enclen": str(encoded_length(len(data)))})
 
 
 def without_attachments(frame: Frame) -> Frame:
@@ -52,22 +69,6 @@ def count_attached(frame: Frame) -> int:
 
 def _attached(element: Element) -> bool:
     return element.attributes.get("attached") == "true"
-
-
-def _inlined(element: Element, descriptor: int) -> Element:
-    attributes = {key: value for key, value in element.attributes.items() if key not in ("attached", "len", "enclen")}
-    # `size` is that before compression, which may be more or less than what is there.
-    length = element.attributes.get("len") or element.attributes.get("size", "")
-    if not _LENGTH.fullmatch(length) or int(length) > MAXIMUM_BLOB:
-        raise ProtocolError(f"an attached BLOB is {length[:20]!r} bytes long; 0 to {MAXIMUM_BLOB} is allowed")
-    try:
-        data = _read(descriptor, int(length))
-    except OSError as error:
-        raise ProtocolError(f"an attached BLOB cannot be read: {error.strerror}") from error
-    if len(data) != int(length):
-        raise ProtocolError(f"an attached BLOB is shorter than {length} bytes")
-    body = "\n" + encode_base64(data).decode()
-    return Element(element.name, body, {**attributes, "enclen": str(encoded_length(len(data)))})
 
 
 def _read(descriptor: int, length: int) -> bytes:

@@ -71,6 +71,7 @@ class Connection:
         self._passage: Passage | None = None
         self._held: set[object] = set()
         self._releases: dict[Connection, Callable[[], None]] = {}
+        self._warned: set[str] = set()
         self._forged: dict[str, int] = {}
         router.attach(self)
 
@@ -187,8 +188,7 @@ class Connection:
             self._passage = Passage(self.router, self, piece)
         elif self._passage is not None and isinstance(piece, BlobPart):
             self._passage.add(piece)
-            if self._passage.stored > MUCH:
-                self.router.memory.look(self.router.holders)
+            self.router.memory.look(self.router.holders)
         elif self._passage is not None and isinstance(piece, BlobClosing):
             passage, self._passage = self._passage, None
             passage.close(piece)
@@ -254,6 +254,12 @@ class Connection:
         self.say(f"disconnected: {why}")
         self.close()
 
+    def warn_once(self, kind: str, what: str) -> None:
+        """Log something about the peer, the first time that it is of this kind."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            _log.warning("%s %s", self.peer, what)
+
     def forged(self, what: str) -> None:
         """Log, the first time and then ever more rarely, that the peer sent what only another may send."""
         times = self._forged[what] = self._forged.get(what, 0) + 1
@@ -277,7 +283,7 @@ class Connection:
     def _take_attachments(self, frame: Frame) -> Attachments | None:
         count = count_attached(frame)
         descriptors = [self.channel.take_descriptor() for _ in range(count)]
-        taken = Attachments([number for number in descriptors if number is not None])
+        taken = Attachments([number for number in descriptors if number is not None], self.limits.maximum_blob)
         if None in descriptors:
             raise ProtocolError("a BLOB is said to be attached and is not")
         return taken if count else None

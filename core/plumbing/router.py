@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from core.errors import PluginConflict
-from core.indi import Frame, Message, Run, VectorMessage, decode, encode
+from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
 from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest, message_key
 from core.indi.skeletons import Skeleton
+from core.indi.versions import is_newer
 from core.plumbing.attachments import without_attachments
 from core.plumbing.blob_wishes import BlobWishes
 from core.plumbing.connection import Connection
@@ -285,6 +286,8 @@ class Router:
     def _question(self, origin: Connection, frame: Frame) -> None:
         # A server that takes all of our devices asks for "*".
         device, name = (None if frame.device == "*" else frame.device), frame.name
+        if is_newer(version := str(frame.element.get("version", ""))):
+            origin.warn_once("version", f"asks in INDI {version[:20]}, and is answered in {VERSION}")
         if origin.role != "server" and origin.interest.ask(device, name):
             self._changed()
         for driver in tuple(self.drivers.values()):

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
+import struct
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
+from core.indi import encode
 from core.plumbing import Connection, PeerLimits, Router
+from core.plumbing.wire import notice
 from core.transports.addresses import forget_unix_socket, unix_name
 from core.transports.channel import StreamChannel
 from core.transports.ends import SocketEnd
@@ -17,7 +22,10 @@ _log = logging.getLogger("core.transport")
 
 
 class Listener:
-    """Accept peers on listening sockets, which it owns."""
+    """Accept peers on listening sockets, which it owns.
+
+    When all places are taken, one more may come from this machine, and one more of this user by a Unix socket.
+    """
 
     def __init__(
         self,
@@ -34,6 +42,8 @@ class Listener:
         self._limits = limits
         self._sockets = list(sockets)
         self._connections: set[Connection] = set()
+        self._administrators: dict[str, Connection] = {}
+        """Who was let in beyond the limit, by the way on which it came."""
         self._loop = asyncio.get_running_loop()
         for listening in self._sockets:
             self._loop.add_reader(listening.fileno(), self._accept, listening)
@@ -63,17 +73,41 @@ class Listener:
             peer = f"client on {unix_name(listening)}"
         else:
             peer = f"client {address[0]} port {address[1]}"
+        way = ""
         if len(self._connections) >= self._maximum:
-            _log.warning("%s is refused: %d clients are allowed", peer, self._maximum)
-            sock.close()
-            return
+            way = _way_of_administrator(sock)
+            if not way or ((before := self._administrators.get(way)) is not None and not before.closed):
+                self._refuse(sock, peer)
+                return
+            _log.warning("%s is let in beyond %d clients, to see to it", peer, self._maximum)
         if listening.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connect(self._router, sock, peer, self._connections, only=self._only, limits=self._limits)
+        connection = connect(self._router, sock, peer, self._connections, only=self._only, limits=self._limits)
+        if way:
+            self._administrators[way] = connection
+
+    def _refuse(self, sock: socket.socket, peer: str) -> None:
+        _log.warning("%s is refused: %d clients are allowed", peer, self._maximum)
+        why = encode(notice(f"refused: {self._maximum} clients are connected, and no more are allowed"))
+        with suppress(OSError):
+            sock.send(why, socket.MSG_DONTWAIT)
+        sock.close()
 
     def _accept_again(self, listening: socket.socket) -> None:
         if listening.fileno() >= 0:
             self._loop.add_reader(listening.fileno(), self._accept, listening)
+
+
+def _way_of_administrator(sock: socket.socket) -> str:
+    """Return on which way an administrator may have come, "" for somebody from elsewhere."""
+    if sock.family == socket.AF_UNIX:
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return "Unix socket" if struct.unpack("3i", credentials)[1] in (0, os.getuid()) else ""
+    try:
+        address = str(sock.getpeername()[0])
+    except OSError:  # it has gone already
+        return ""
+    return "localhost" if address == "::1" or address.startswith(("127.", "::ffff:127.")) else ""
 
 
 def connect(

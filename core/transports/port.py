@@ -7,7 +7,16 @@ from typing import Annotated
 from msgspec import Meta
 
 from core.options import Options as BaseOptions
-from core.transports.server import INDI_PORT, Host, MaximumClients, MaximumPending, Server, StreamPending, UnixSocket
+from core.transports.limits import (
+    DEFAULTS,
+    MaximumBlob,
+    MaximumClients,
+    PendingBlobs,
+    PendingMessages,
+    PendingStreams,
+    WriteDeadline,
+)
+from core.transports.server import INDI_PORT, Host, Server, UnixSocket
 from core.transports.server import Port as PortNumber
 
 
@@ -24,8 +33,11 @@ class Port(Server):
         port: PortNumber = INDI_PORT
         socket: UnixSocket = ""
         maximum_clients: MaximumClients = 1000
-        maximum_pending: MaximumPending = 16 << 20
-        stream_pending: StreamPending = 4 << 20
+        maximum_blob: MaximumBlob = DEFAULTS.maximum_blob
+        pending_messages: PendingMessages = DEFAULTS.maximum_pending
+        pending_blobs: PendingBlobs = DEFAULTS.blob_pending
+        pending_streams: PendingStreams = DEFAULTS.stream_pending
+        write_deadline: WriteDeadline = DEFAULTS.write_deadline
 
     options: Options  # type: ignore[assignment]  # the same fields and one more
 

@@ -9,19 +9,24 @@ from msgspec import Meta
 
 from core.errors import PortInUse
 from core.options import Options as BaseOptions
-from core.plumbing import PeerLimits, Router, Transport
+from core.plumbing import Router, Transport
 from core.transports.addresses import listen_tcp, listen_unix
+from core.transports.limits import (
+    DEFAULTS,
+    MaximumBlob,
+    MaximumClients,
+    PendingBlobs,
+    PendingMessages,
+    PendingStreams,
+    WriteDeadline,
+    client_limits,
+)
 from core.transports.listening import Listener
 
 INDI_PORT = 7624
 Port = Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 lets the kernel choose one")]
 Host = Annotated[str, Meta(description='name or address to listen on; "" stands for all of this machine')]
 UnixSocket = Annotated[str, Meta(description='Unix socket to listen on as well: a path, or "@name"; "" for none')]
-MaximumClients = Annotated[int, Meta(ge=1, description="how many clients may be connected at once")]
-MaximumPending = Annotated[
-    int, Meta(ge=1 << 16, description="bytes that a client may leave unread before it is closed")
-]
-StreamPending = Annotated[int, Meta(ge=0, description="bytes unread from which on frames of video streams are dropped")]
 
 
 class Server(Transport):
@@ -36,8 +41,11 @@ class Server(Transport):
         port: Port = INDI_PORT
         socket: UnixSocket = ""
         maximum_clients: MaximumClients = 1000
-        maximum_pending: MaximumPending = 16 << 20
-        stream_pending: StreamPending = 4 << 20
+        maximum_blob: MaximumBlob = DEFAULTS.maximum_blob
+        pending_messages: PendingMessages = DEFAULTS.maximum_pending
+        pending_blobs: PendingBlobs = DEFAULTS.blob_pending
+        pending_streams: PendingStreams = DEFAULTS.stream_pending
+        write_deadline: WriteDeadline = DEFAULTS.write_deadline
 
     options: Options
     _listener: Listener | None = None
@@ -69,9 +77,8 @@ class Server(Transport):
                 for opened in sockets:
                     opened.close()
                 raise
-        limits = PeerLimits(maximum_pending=options.maximum_pending, stream_pending=options.stream_pending)
         self._listener = Listener(
-            router, sockets, only=self.visible(), maximum_clients=options.maximum_clients, limits=limits
+            router, sockets, only=self.visible(), maximum_clients=options.maximum_clients, limits=client_limits(options)
         )
 
     async def run(self) -> None:
