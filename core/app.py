@@ -31,6 +31,8 @@ _log = logging.getLogger("core.app")
 END_SECONDS = 0.95
 """How long the end of a run takes at most, whatever plugins do; each of its steps has less."""
 DEVICES_SECONDS = 0.75
+OBSERVED_SECONDS = 0.4
+"""How long devices that observe others wait for those to close, before they are closed themselves."""
 STEP_SECONDS = 0.1
 LEAVE_SECONDS = 0.02
 """How long one who was cancelled at the end of all has to go."""
@@ -249,9 +251,20 @@ class App:
 
     async def _end(self, tasks: list[asyncio.Task[Any]]) -> None:
         """Take no more commands, close the devices at once, then the drivers and the transports."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + DEVICES_SECONDS
         for instance in self.instances:
             instance.device.closed_because = "it is being closed"
-        await _cancel([*tasks, *self._serving.values()], DEVICES_SECONDS)
+        observing = {one.device.name for one in self.instances if isinstance(one.device, ObservingDevice)}
+        observers = [task for name, task in self._lives.items() if name in observing]
+        tasks += self._serving.values()
+        # Those who observe go last, and hear how the others are left; they wait for nobody who is late.
+        for task in tasks:
+            if task not in observers:
+                task.cancel()
+        if observers and (others := [task for task in tasks if task not in observers]):
+            await asyncio.wait(others, timeout=OBSERVED_SECONDS)
+        await _cancel(tasks, ends_at - loop.time())
         # Clients have been told how the devices were left; from here on their drivers are silent.
         closings = [run_within(STEP_SECONDS, one.close(), f"{one.device}: commands") for one in self._drivers.values()]
         for error in await asyncio.gather(*closings):
@@ -344,7 +357,8 @@ class _PluginLoop(Loop):
 async def _cancel(tasks: list[asyncio.Task[Any]], seconds: float) -> None:
     """Cancel tasks and wait for them, but no longer than that; name those that are late."""
     for task in tasks:
-        task.cancel()
+        if not task.cancelling():
+            task.cancel()
     if tasks:
         _, late = await asyncio.wait(tasks, timeout=seconds)
         for task in late:

@@ -12,8 +12,10 @@ import core
 from core import Device, Loop, NumberVector
 from core.app import App
 from core.assembly import Assembly
+from core.observing_device import ObservingDevice
 from core.plugins import PluginSet
 from core.plumbing import DeviceDriver, Router
+from core.properties import Event, Listener
 from core.status import status
 from core.testing import VirtualClock
 
@@ -140,3 +142,52 @@ def test_a_command_is_ended_before_the_device_is_closed_under_it(clock: VirtualC
         peer.ended()
 
     clock.run(main())
+
+
+class Heater(Device):
+    """A device that is switched off when it is closed, and says so."""
+
+    power = NumberVector("Power", members={"watts": 40.0})
+
+    async def close(self) -> None:
+        await self.delay(0.1)
+        self.power.update(watts=0.0)
+
+
+class Notebook(ObservingDevice):
+    """A device that writes down what the others tell, as long as it is open."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.heard: list[float] = []
+        self.is_open = False
+
+    async def open(self) -> None:
+        self.is_open = True
+
+    async def close(self) -> None:
+        self.is_open = False
+
+    def watch(self, device: Device) -> Listener | None:
+        def take(event: Event) -> None:
+            if self.is_open and event.vector is not None and event.vector.name == "power":
+                self.heard.append(event.vector.values["watts"])
+
+        return take
+
+
+@pytest.mark.parametrize("order", [("heater", "notebook"), ("notebook", "heater")])
+def test_who_observes_hears_how_the_others_are_left(clock: VirtualClock, order: tuple[str, ...]) -> None:
+    notebook = Notebook("notebook")
+    named = {"heater": Heater("heater"), "notebook": notebook}
+    app = app_with(*(named[name] for name in order))
+
+    async def main() -> None:
+        running = asyncio.create_task(app.serve())
+        await asyncio.sleep(1)
+        app.stop()
+        await running
+
+    clock.run(main())
+    assert notebook.heard == [0.0]
+    assert not notebook.is_open

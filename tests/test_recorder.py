@@ -51,6 +51,10 @@ class Bench:
         await self.recorder.end_work()
         await self.recorder.close()
 
+    async def until_written(self, count: float) -> None:
+        """Wait until so many values have been written in this run."""
+        await self.until(lambda: self.recorder.values["written"] == count)
+
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + PATIENCE
@@ -265,6 +269,7 @@ def test_it_can_be_opened_again(tmp_path: Path) -> None:
         for value in (1.0, 2.0, 3.0):
             await bench.recorder.open()
             bench.climate.air.update(temperature=value)
+            await bench.until_written(value)
             await bench.close()
 
     run(work)

@@ -119,7 +119,7 @@ def test_a_second_recording_is_refused_and_the_first_goes_on(start: Start, tmp_p
     first.until(lambda report: report.ready)
     second = start()
     refused = second.until(lambda report: bool(report.refused)).refused
-    assert "being recorded to by another process" in refused
+    assert f"history.db is being recorded to by process {os.getpid()}; " in refused
     first.send(1.0)
     first.until(lambda report: report.written == 1)
 

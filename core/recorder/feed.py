@@ -185,6 +185,8 @@ class _Child:
         self._on_writable = on_writable
         self._waiting: asyncio.Future[None] | None = None
         self._writing = self._closed = False
+        # For `ps`, and for whoever finds the database locked by it.
+        title = f"recorder {name!r} of the run that is process {os.getpid()}"
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             our_end, their_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             self._socket = ours.enter_context(our_end)
@@ -195,7 +197,7 @@ class _Child:
             ours.callback(os.close, reading)
             theirs.callback(os.close, writing)
             self._popen = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(their_end.fileno()), _FOLDER],
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(their_end.fileno()), _FOLDER, title],
                 stdin=subprocess.DEVNULL,
                 stdout=writing,
                 stderr=writing,

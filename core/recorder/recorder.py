@@ -126,6 +126,8 @@ class Recorder(ObservingDevice):
         self._before = Report()
         self._restart_delay = FIRST_RESTART
         self._losing = False
+        self._trouble = ""
+        """What is wrong with the process; empty if nothing is."""
 
     async def open(self) -> None:
         """Start the process; raise DeviceUnavailable if its database is not ours to write."""
@@ -135,6 +137,7 @@ class Recorder(ObservingDevice):
             )
         self.files.update(database=str(self.path), csv=self._csv, state="Ok")
         self._ready.clear()
+        self._before, self._report, self._trouble = self._total, Report(), ""
         self._accepting = self._wanted
         self._start()
         try:
@@ -160,9 +163,9 @@ class Recorder(ObservingDevice):
     def summary(self) -> str:
         """Return where it records, and what is wrong if anything is."""
         report = self._report
-        trouble = [part.text for part in (report.database, report.csv) if part.state == "Alert"]
-        if trouble:
-            return "; ".join(trouble)
+        trouble = [self._trouble, *(part.text for part in (report.database, report.csv) if part.state == "Alert")]
+        if any(trouble):
+            return "; ".join(filter(None, trouble))
         written = f", {self._total.written} values in this run" if report.ready else ""
         return f"records to {self.path}{written}"
 
@@ -257,13 +260,13 @@ class Recorder(ObservingDevice):
         delay = self._restart_delay
         self._restart_delay = min(2 * delay, LAST_RESTART)
         self.state.update(database="Alert", state="Alert")
-        text = f"{why}; it is started again in {delay:g} s, until then values wait"
-        self.report_failure(f"{self.name}.process", DeviceUnavailable(text), self.state)
+        self._trouble = f"{why}; it is started again in {delay:g} s, until then values wait"
+        self.report_failure(f"{self.name}.process", DeviceUnavailable(self._trouble), self.state)
         await self.delay(delay)
         try:
             self._start()
         except DeviceUnavailable as error:
-            self.report_failure(f"{self.name}.process", error, self.state)
+            self._report = dataclasses.replace(self._report, refused=str(error))
             self.spawn(self._restart(), name=f"{self.name}: restart")
 
     @property
@@ -279,6 +282,7 @@ class Recorder(ObservingDevice):
         if report.refused:
             return
         self._ready.set()
+        self._trouble = ""
         self._restart_delay = FIRST_RESTART
         self._tell_state(before, report)
         for path in report.set_aside[len(before.set_aside) :]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.recorder.holder import holder
 from core.recorder.protocol import Series
 
 APPLICATION = 0x636F7265
@@ -231,6 +232,8 @@ def _lock(descriptor: int, path: Path, idle: Callable[[], bool]) -> None:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
             if not idle():
-                raise Refused(f"{path} is being recorded to by another process; give another file") from None
+                raise Refused(
+                    f"{path} is being recorded to by {holder(descriptor)}; give another file, or end that one"
+                ) from None
         else:
             return

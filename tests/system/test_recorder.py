@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import Run, Start, wait_until
+from tests.system.conftest import RawClient, Run, Start, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -87,3 +91,52 @@ def test_a_recorder_in_a_process_of_its_own_is_refused(start: Start) -> None:
     run = start("--port", "0", configuration=RECORDED + "isolate = true\n")
     run.log.until(r"\[device.history\]: isolate is true, but recorder watches the devices of this process")
     assert run.process.wait(20) == 2
+
+
+def told(client: RawClient) -> list[float]:
+    """Return the temperatures that a client is told until the end of the connection."""
+    while data := client.socket.recv(65536):
+        client.seen += data
+    return [float(value) for value in re.findall(rb'<oneNumber name="temperature">\s*([-\d.]+)', client.seen)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_of_a_run_writes_what_was_told_last(start: Start, number: int) -> None:
+    run = start("--port", "0", configuration=RECORDED.replace("0.1", "0.01"))
+    grows(run, "climate.temperature")
+    with RawClient(run.port) as client:
+        client.until(rb"<setNumberVector(?:.*?<setNumberVector){20}")
+        assert run.end(number) == 0
+        seen = told(client)
+    points = json.loads(run.corectl("history", "climate.climate.temperature", "--json").stdout)["series"][0]["points"]
+    values = [float(f"{point['value']:.2f}") for point in points]
+    assert len(seen) > 0
+    assert values[-len(seen) :] == seen
+
+
+def test_two_runs_do_not_record_to_one_file(start: Start) -> None:
+    first = start("--port", "0", configuration=RECORDED)
+    grows(first, "climate.temperature")
+    second = start("--port", "0", XDG_RUNTIME_DIR=str(first.directory / "another"))
+    said = second.log.until("recorder 'history' cannot be opened: ").string
+    path = first.directory / "core" / "history.db"
+    holder = rf"process \d+ \(recorder 'history' of the run that is process {first.process.pid}\)"
+    assert re.search(rf"{path} is being recorded to by {holder}; give another file, or end that one", said)
+    assert second.process.poll() is None
+    grows(first, "climate.temperature")
+    # And when that one has ended, the other takes over.
+    assert first.end() == 0
+    grows(second, "climate.temperature")
+    assert second.end() == 0
+
+
+def test_a_killed_process_is_told_and_started_again(start: Start) -> None:
+    run = start("--port", "0", configuration=RECORDED)
+    grows(run, "climate.temperature")
+    (process,) = Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read_text().split()
+    os.kill(int(process), signal.SIGKILL)
+    run.log.until(r"the recorder's process has ended with status -9")
+    wait_until(lambda: "it is started again in 1 s" in run.corectl("status").stdout, "status says so")
+    wait_until(lambda: "values in this run" in run.corectl("status").stdout, "it records again")
+    grows(run, "climate.temperature")
+    assert run.end() == 0
