@@ -221,26 +221,34 @@ class Device:
         for the sender alone, if the device is not open, a rule is broken or the handler refuses it; any other failure
         of the handler becomes the vector's state Alert.
         """
+        accepted = self.check_new(vector, new)
         if (handler := self._always.get(vector.name)) is not None:
-            accepted = vector.check_new(new)
             on_accepted()
             await handler(accepted)
-            return
-        if self.closed_because is not None:
-            raise ValueRefused(f"{self.name}: {self.closed_because}")
-        await self.take_values(vector, new, on_accepted)
+        else:
+            await self.handle_new(vector, accepted, on_accepted)
 
-    async def take_values(
-        self, vector: Vector[Any, Any], new: Mapping[str, Any], on_accepted: Callable[[], None] = lambda: None
-    ) -> None:
+    def check_new(self, vector: Vector[Any, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a client's `new` comes to; raise ValueRefused if it may not be."""
+        if self._closed_because is not None and vector.name not in self._always:
+            raise ValueRefused(f"{self.name}: {self.closed_because}")
+        return vector.check_new(new)
+
+    async def take_values(self, vector: Vector[Any, Any], new: Mapping[str, Any]) -> None:
         """Do as `take_new` for values that may come before the device is open to others: saved ones."""
-        accepted = vector.check_new(new)
+        await self.handle_new(vector, vector.check_new(new), lambda: None)
+
+    async def handle_new(
+        self, vector: Vector[Any, Any], accepted: dict[str, Any], on_accepted: Callable[[], None]
+    ) -> None:
+        """Give checked values to the plugin's handler, and store and tell them unless that has done so itself."""
+        name = vector.name
         spoken: set[str] = set()
         token = HANDLED.set(spoken)
         try:
-            if method := self.handlers.get(vector.name):
-                result = getattr(self, method)(dict(accepted))
-                if inspect.isawaitable(result):
+            if method := self.handlers.get(name):
+                result = getattr(self, method)(accepted.copy())
+                if result is not None and inspect.isawaitable(result):
                     await result
         except ValueRefused:
             raise
@@ -248,15 +256,16 @@ class Device:
             if not is_failure(error):
                 raise
             vector.mark_done()
-            self.report_failure(f"{self.name}.{vector.name}", error, vector)
+            self.report_failure(f"{self.name}.{name}", error, vector)
             return
         finally:
             HANDLED.reset(token)
             vector.mark_done()
-        self.report_success(f"{self.name}.{vector.name}")
+        if self._failing:
+            self.report_success(f"{self.name}.{name}")
         on_accepted()
-        if vector.name not in spoken and vector.name in self.vectors:
-            vector.update(accepted)
+        if name not in spoken and name in self.vectors:
+            vector.take(accepted)
 
     def report_failure(self, where: str, error: BaseException, vector: Vector[Any, Any] | None = None) -> None:
         """Make a failure known: once in the log with its trace, and as the vector's state Alert."""

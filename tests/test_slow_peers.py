@@ -42,21 +42,76 @@ def test_a_peer_that_keeps_up_gets_every_set_as_it_came(clock: VirtualClock) -> 
     with_hub(clock, work)
 
 
-def test_behind_four_mebibytes_the_newest_set_counts_but_never_across_a_definition(clock: VirtualClock) -> None:
+def numbers(sent: str) -> list[int]:
+    return [int(piece.split("<")[0]) for piece in sent.split('name="a">')[1:] if piece[0].isdigit()]
+
+
+def test_behind_four_mebibytes_a_vector_keeps_its_share_and_the_newest_but_never_across_a_definition(
+    clock: VirtualClock,
+) -> None:
     async def work(hub: Hub) -> None:
         driver, _ = hub.peer("driver")
         client, seen = hub.peer()
         driver.feed(DEFINE + sets(0, 10))
         seen.taken()
         seen.pending = 5 << 20
-        driver.feed(sets(10, 20))
-        await asyncio.sleep(0.2)  # the driver is paused for a moment
-        driver.feed(sets(20, 30, b' message="listen"') + DEFINE + sets(30, 40))
+        for at in range(1000, 9000, 100):
+            driver.feed(sets(at, at + 100))
+        await asyncio.sleep(0.3)  # the driver is paused for a moment
+        driver.feed(sets(9000, 9010, b' message="listen"') + DEFINE + sets(9010, 9020))
         assert seen.taken() == ""
         await caught_up(seen)
-        values = [int(piece.split("<")[0]) for piece in seen.taken().split('name="a">')[1:] if piece[0].isdigit()]
-        assert values == [19, *range(20, 30), 39]
-        assert client.outbox.collapsed == 18
+        values = numbers(seen.taken())
+        assert values == sorted(values)
+        assert values[-21:] == [8999, *range(9000, 9010), *range(9010, 9020)]
+        assert len(values) < 1000
+        assert client.outbox.collapsed == 8020 - len(values)
+
+    with_hub(clock, work)
+
+
+def test_a_driver_that_floods_costs_others_no_message_and_does_not_hold_them_up(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        flooding, _ = hub.peer("driver")
+        beating, source = hub.peer("driver")
+        client, seen = hub.peer()
+        flooding.feed(DEFINE)
+        beating.feed(DEFINE.replace(b"scope", b"heart"))
+        seen.taken()
+        seen.pending = 1 << 20
+        flooding.feed(b'<setTextVector device="scope" name="log" state="Ok"><oneText name="a">')
+        flooding.feed(b"x" * (14 << 20) + b"</oneText></setTextVector>")
+        for beat in range(200):
+            beating.feed(sets(beat, beat + 1).replace(b"scope", b"heart"))
+            flooding.feed(sets(beat * 100, beat * 100 + 100))
+            assert not source.paused
+            await asyncio.sleep(0.02)
+        assert not client.closed
+        seen.progressed()
+        assert seen.sent == b""
+        await caught_up(seen)
+        sent = seen.taken()
+        assert numbers("".join(line for line in sent.splitlines() if "heart" in line)) == list(range(200))
+        # Their turn comes between those of the flood.
+        assert sent.index('"heart"') < sent.index('name="a">19999<')
+
+    with_hub(clock, work)
+
+
+def test_a_ping_is_answered_behind_everything_that_waits(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        client, seen = hub.peer()
+        driver.feed(DEFINE + DEFINE.replace(b"scope", b"heart"))
+        seen.taken()
+        seen.pending = 1 << 20
+        driver.feed(sets(1, 2) + sets(1, 2).replace(b"scope", b"heart"))
+        client.feed(b'<pingRequest uid="behind"/>')
+        driver.feed(sets(2, 3))
+        await caught_up(seen)
+        sent = seen.taken()
+        assert sent.index("heart") < sent.index("behind") < sent.index('name="a">2<')
+        assert sent.index('name="a">1<') < sent.index("behind")
 
     with_hub(clock, work)
 
@@ -67,7 +122,7 @@ def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualC
         _, seen = hub.peer()
         driver.feed(DEFINE)
         seen.pending = 3 << 20
-        driver.feed(sets(0, 1))
+        driver.feed(sets(0, 1000))
         paused = [source.paused]
         for seconds in (0.05, 0.06):
             await asyncio.sleep(seconds)
@@ -77,7 +132,7 @@ def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualC
         assert paused == [True, True, False, False]
         await caught_up(seen)
         seen.pending = 3 << 20
-        driver.feed(sets(2, 3))
+        driver.feed(sets(2, 1000))
         paused = [source.paused]
         await caught_up(seen)
         await asyncio.sleep(0)

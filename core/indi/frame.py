@@ -77,10 +77,23 @@ class Frame:
     @property
     def key(self) -> tuple[str, str, str, tuple[str, ...]] | None:
         """Return what two messages have in common of which the later replaces the earlier; None if none does."""
-        if self.verb != "set" or self.element.get("message") is not None or (self.is_blob and not self.is_stream):
+        if self.verb != "set" or self.has_message or (self.is_blob and not self.is_stream):
             return None
         members = tuple(str(child.get("name", "")) for child in self.element)
         return self.tag, self.device or "", self.name or "", members
+
+    @property
+    def has_message(self) -> bool:
+        """Return whether it says something to people."""
+        return self.element.get("message") is not None
+
+    def count(self, _run: bytes) -> int:
+        """Return that this is one message, for who takes runs of them as well."""
+        return 1
+
+    def last(self, run: bytes) -> bytes:
+        """Return the bytes of the message, for who takes runs as well."""
+        return run
 
     def _attribute(self, name: str) -> str | None:
         value = self.element.get(name)

@@ -101,15 +101,6 @@ class VectorMessage:
 Message = GetProperties | EnableBlob | Notice | DelProperty | PingRequest | PingReply | VectorMessage
 
 
-def message_key(message: Message) -> tuple[str, str, str, tuple[str, ...]] | None:
-    """Return what two messages have in common of which the later replaces the earlier; None if none does."""
-    if not isinstance(message, VectorMessage) or message.verb != "set" or message.kind == "BLOB":
-        return None
-    if "message" in message.attributes:
-        return None
-    return message.tag, message.device, message.name, tuple(element.name for element in message.elements)
-
-
 def decode(raw: bytes | Frame) -> Message:
     """Return the message that one element is.
 
@@ -188,6 +179,11 @@ def _encode_vector(message: VectorMessage) -> str:
         lines.append(f"  <{child}{_attributes(name=element.name, **element.attributes)}>{text}</{child}>\n")
     lines.append(f"</{tag}>\n")
     return "".join(lines)
+
+
+def write_text(text: str) -> str:
+    """Return text as it stands between two tags; characters that XML forbids become U+FFFD."""
+    return _FORBIDDEN.sub("\ufffd", _escaped(text))
 
 
 def _empty(tag: str, **attributes: str | None) -> str:

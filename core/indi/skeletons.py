@@ -49,20 +49,41 @@ class Skeleton:
     `route` is for whoever passes such messages on to keep what he knows of them.
     """
 
-    __slots__ = ("_literals", "_members", "_one", "_prefix", "_run", "device", "has_message", "name", "route", "tag")
+    __slots__ = (
+        "_literals",
+        "_members",
+        "_one",
+        "_prefix",
+        "_run",
+        "device",
+        "has_message",
+        "is_command",
+        "name",
+        "proper_kind",
+        "route",
+        "tag",
+    )
 
     def __init__(self, frame: Frame, prefix: bytes, literals: list[tuple[bytes, bytes]], end: bytes) -> None:
         self.tag = frame.tag
         self.device = frame.device or ""
         self.name = frame.name or ""
+        self.is_command = frame.verb == "new"
         self.has_message = frame.element.get("message") is not None
         self.route: Any = None
         self._prefix = prefix
         self._literals = (literals, end)
         self._one: re.Pattern[bytes] | None = None
         self._members = tuple(str(child.get("name", "")) for child in frame.element)
+        self.proper_kind = self._kind(frame)
+        """"Number", "Text", "Switch" or "Light" if the members are what they should be, each named once; else ""."""
         pattern = b"".join(re.escape(literal) + hole for literal, hole in literals) + re.escape(end)
         self._run = re.compile(b"(?:" + pattern + _SPACE + b")*")
+
+    def _kind(self, frame: Frame) -> str:
+        kind = self.tag[3:].removesuffix("Vector")
+        proper = all(child.tag == f"one{kind}" and child.get("name") and not len(child) for child in frame.element)
+        return kind if proper and len(set(self._members)) == len(self._members) else ""
 
     @property
     def key(self) -> tuple[str, str, str, tuple[str, ...]]:

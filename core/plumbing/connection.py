@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Literal
 from core.errors import NotUnderstood, ProtocolError
 from core.indi import Frame, Message, MessageStream, Run, VectorMessage, encode
 from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart
+from core.indi.messages import DelProperty, PingReply, PingRequest
 from core.plumbing.attachments import Attachments, count_attached, without_attachments
 from core.plumbing.interest import Interest
-from core.plumbing.outbox import Channel, Outbox, PeerLimits
+from core.plumbing.lanes import Shape
+from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
 from core.plumbing.passage import Passage
 from core.plumbing.wire import notice
 
@@ -30,8 +32,6 @@ MESSAGES_A_TURN = 200
 ANSWERS_PENDING = 1 << 20
 """At how many bytes pending a peer's questions wait until it has read the answers."""
 ANSWERS_SECONDS = 0.01
-MUCH = 1 << 20
-"""From how many bytes on what is held for a peer is worth a look at the memory."""
 
 
 class Connection:
@@ -60,7 +60,14 @@ class Connection:
         self.remote = remote
         self.limits = limits or PeerLimits()
         # A driver that is busy reads nothing for as long as it likes.
-        self.outbox = Outbox(channel, self.limits, self.refuse, deadline=role == "client")
+        self.outbox = Outbox(
+            channel,
+            self.limits,
+            self.refuse,
+            on_much=router.look_at_memory,
+            deadline=role == "client",
+            ordered=role == "driver",
+        )
         # A server above us asks for everything by itself and decides who gets which BLOB.
         self.interest = Interest(blobs="Also" if role == "server" else "Never", everything=role == "server")
         self.closed = False
@@ -139,7 +146,7 @@ class Connection:
                     if self._held:
                         self.release(self)
                     if self._stream.pending > MUCH:
-                        self.router.memory.look(self.router.holders)
+                        self.router.look_at_memory()
                     return
                 if isinstance(piece, Run):
                     self._backlog = self.router.receive_run(self, piece)
@@ -188,7 +195,7 @@ class Connection:
             self._passage = Passage(self.router, self, piece)
         elif self._passage is not None and isinstance(piece, BlobPart):
             self._passage.add(piece)
-            self.router.memory.look(self.router.holders)
+            self.router.look_at_memory()
         elif self._passage is not None and isinstance(piece, BlobClosing):
             passage, self._passage = self._passage, None
             passage.close(piece)
@@ -228,21 +235,41 @@ class Connection:
     def _queue(self, raw: bytes, attachments: Attachments | None, frame: Frame) -> bool:
         if self.closed:
             return False
-        stream = frame.is_blob and frame.is_stream
-        barrier = frame.verb == "def" or frame.tag == "delProperty"
-        key = frame.key if self.outbox.pending > self.limits.stream_pending else None
-        return self.outbox.send(raw, attachments, key=key, barrier=barrier, blob=frame.is_blob, stream=stream)
+        if frame.verb == "set" and not frame.is_blob:
+            return self.outbox.send_sets(raw, frame, frame.device or "")
+        return self.outbox.send(
+            raw,
+            attachments,
+            device=frame.device,
+            barrier=frame.verb == "def" or frame.tag == "delProperty",
+            blob=frame.is_blob,
+            frame_key=frame.key if frame.is_blob and frame.is_stream else None,
+        )
 
     def pass_run(self, run: Run, origin: Connection) -> None:
         """Queue a run of messages of another peer as it came."""
-        if not self.closed and self.outbox.send_run(run):
+        skeleton = run.skeleton
+        if self.closed:
+            return
+        if skeleton.is_command:  # of which none may be left out
+            self.outbox.send(run.data, device=skeleton.device)
+        elif self.outbox.send_sets(run.data, skeleton, skeleton.device):
             origin.wait_for(self)
+
+    def pass_sets(self, raw: bytes, shape: Shape, device: str) -> None:
+        """Queue a set of a device of this process."""
+        if not self.closed:
+            self.outbox.send_sets(raw, shape, device)
 
     def pass_parts(self, parts: list[bytes], frame: Frame, origin: Connection) -> None:
         """Queue a BLOB vector that was kept in pieces; `frame` is its beginning."""
         if self.closed:
             return
-        if self._queue(b"".join(parts), None, frame) if frame.is_stream else self.outbox.send_parts(parts):
+        if (
+            self._queue(b"".join(parts), None, frame)
+            if frame.is_stream
+            else self.outbox.send_parts(parts, frame.device)
+        ):
             origin.wait_for(self)
 
     def refuse(self, why: str) -> None:
@@ -269,16 +296,22 @@ class Connection:
             self._forged.pop(next(iter(self._forged)))
 
     def send(self, message: Message) -> None:
-        """Queue a message for the peer alone."""
-        self.deliver(encode(message), blob=isinstance(message, VectorMessage) and message.kind == "BLOB")
-
-    def deliver(self, raw: bytes, *, key: object = None, barrier: bool = False, blob: bool = False) -> None:
-        """Queue bytes; a peer that does not take them is closed at the limit, so that it delays nobody."""
+        """Queue a message for the peer alone; one that does not take it is closed at the limit."""
         if self.closed:
             return
-        self.outbox.send(raw, key=key, barrier=barrier, blob=blob)
-        if self.outbox.pending > MUCH:
-            self.router.memory.look(self.router.holders)
+        vector = message if isinstance(message, VectorMessage) else None
+        self.outbox.send(
+            encode(message),
+            device=None if isinstance(message, PingRequest | PingReply) else message.device,
+            barrier=isinstance(message, DelProperty) or (vector is not None and vector.verb == "def"),
+            blob=vector is not None and vector.kind == "BLOB",
+            fence=isinstance(message, PingReply),
+        )
+
+    def deliver(self, raw: bytes, device: str, *, barrier: bool = False, blob: bool = False) -> None:
+        """Queue bytes that say something of a device."""
+        if not self.closed:
+            self.outbox.send(raw, device=device, barrier=barrier, blob=blob)
 
     def _take_attachments(self, frame: Frame) -> Attachments | None:
         count = count_attached(frame)

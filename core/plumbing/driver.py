@@ -7,18 +7,19 @@ import functools
 import inspect
 import logging
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
 from core.device import Device
 from core.errors import ProtocolError, ValueRefused
-from core.indi import DelProperty, Frame, VectorMessage, decode
+from core.indi import DelProperty, Frame, Run, VectorMessage
 from core.loop import Loop
-from core.plumbing.attachments import without_attachments
+from core.plumbing.commands import Command, CommandQueue
 from core.plumbing.connection import Connection
-from core.plumbing.router import Router
+from core.plumbing.router import Route, Router
 from core.plumbing.snooping import SnoopQueue
-from core.plumbing.wire import definition, deletion, new_values, notice, setting
+from core.plumbing.templates import SetTemplate
+from core.plumbing.wire import definition, deletion, notice, setting
 from core.properties import Event, Vector
 
 _log = logging.getLogger("core.driver")
@@ -26,16 +27,18 @@ _log = logging.getLogger("core.driver")
 QUEUE_BYTES = 1 << 20
 """How many bytes of commands may wait before the peers that send them are read no more."""
 
-Command = tuple[Frame, Connection]
+TEMPLATES_A_VECTOR = 16
+"""For how many sets of members a vector has templates: one for each way in which its device sets it."""
 
 
-class CommandQueue:
-    """Hold the commands for one vector, and the task of the one that runs and waits for something."""
+class Way:
+    """Be what is known of how the values of one vector reach those who want them."""
 
-    def __init__(self, vector: Vector[Any, Any]) -> None:
-        self.vector = vector
-        self.commands: deque[Command] = deque()
-        self.running: asyncio.Task[None] | None = None
+    __slots__ = ("route", "templates")
+
+    def __init__(self) -> None:
+        self.route: Route | None = None
+        self.templates: dict[tuple[str, ...], SetTemplate] = {}
 
 
 class DeviceDriver:
@@ -55,6 +58,7 @@ class DeviceDriver:
         self.snooping = SnoopQueue(device)
         """Where news of other drivers go."""
         self._snooped: set[tuple[str, str | None]] = set()
+        self._ways: dict[str, Way] = {}
         self._silence = device.observe(self._tell)
 
     @property
@@ -65,27 +69,38 @@ class DeviceDriver:
     def receive(self, frame: Frame, origin: Connection) -> None:
         """Queue new values."""
         name = frame.name or ""
-        vector = self._device.vectors.get(name)
-        if vector is None:
-            known = ", ".join(self._device.vectors)
-            origin.send(notice(f"{self.device} has no property {name!r}; it has {known}", self.device))
+        if name in self._device.vectors:
+            self._queue(name, [Command(origin, frame=frame)], len(frame.raw), origin)
             return
-        if self._device.is_opening and not self._device.takes_always(name):
-            # It is known in a moment whether the command can be carried out; until then all keep their order.
-            self._early.append((frame, origin))
-            self._count(frame, origin)
-            return
-        self._take(vector, frame, origin)
+        known = ", ".join(self._device.vectors)
+        origin.send(notice(f"{self.device} has no property {name!r}; it has {known}", self.device))
 
-    def _take(self, vector: Vector[Any, Any], frame: Frame, origin: Connection) -> None:
-        queue = self._queues.setdefault(vector.name, CommandQueue(vector))
-        queue.vector = vector
-        queue.commands.append((frame, origin))
-        self._count(frame, origin)
+    def receive_run(self, run: Run, origin: Connection) -> None:
+        """Queue a run of new values for one vector."""
+        skeleton = run.skeleton
+        if skeleton.name not in self._device.vectors:
+            for raw in skeleton.each(run.data):
+                self.receive(Frame(raw), origin)
+            return
+        commands = [Command(origin, skeleton=skeleton, raw=raw) for raw in skeleton.each(run.data)]
+        self._queue(skeleton.name, commands, len(run.data), origin)
+
+    def _queue(self, name: str, commands: Sequence[Command], length: int, origin: Connection) -> None:
+        self._bytes += length
+        if self._device.is_opening and not self._device.takes_always(name):
+            # It is known in a moment whether a command can be carried out; until then all keep their order.
+            self._early.extend(commands)
+            self._hold_at_much(origin)
+            return
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = CommandQueue(self._device.vectors[name])
+        queue.vector = self._device.vectors[name]
+        queue.commands.extend(commands)
+        self._hold_at_much(origin)
         self._advance(queue)
 
-    def _count(self, frame: Frame, origin: Connection) -> None:
-        self._bytes += len(frame.raw)
+    def _hold_at_much(self, origin: Connection) -> None:
         if self._bytes > QUEUE_BYTES and origin not in self._paused:
             self._paused.add(origin)
             origin.hold(self)
@@ -139,11 +154,8 @@ class DeviceDriver:
     def _advance(self, queue: CommandQueue) -> None:
         """Carry out the commands of one vector until one of them waits."""
         while queue.commands and queue.running is None:
-            frame, origin = queue.commands.popleft()
-            self._bytes -= len(frame.raw)
-            ended = functools.partial(self._ended, queue)
-            work = self._carry_out(frame, origin)
-            queue.running = Loop.current().run_lent(work, ended)
+            work = self._carry_out(queue)
+            queue.running = Loop.current().run_lent(work, functools.partial(self._ended, queue))
             if queue.running is None:
                 continue
             if inspect.getcoroutinestate(work) == inspect.CORO_SUSPENDED:
@@ -169,19 +181,23 @@ class DeviceDriver:
             for peer in paused:
                 peer.release(self)
 
-    async def _carry_out(self, frame: Frame, origin: Connection) -> None:
-        vector = self._device.vectors.get(frame.name or "")
-        if vector is None:
-            return
-        try:
-            message = decode(without_attachments(frame))
-            if not isinstance(message, VectorMessage) or message.kind != vector.kind:
-                raise ValueRefused(f"{vector.name} is a {vector.kind} vector, {frame.tag} does not fit it")
-            new = new_values(message)
-            await self._device.take_new(vector, new, functools.partial(self._router.echo, frame, origin))
-        except (ProtocolError, ValueRefused) as refusal:
-            _log.info("%s: refused %s of %s: %s", self.device, vector.name, origin.peer, refusal)
-            self._refuse(vector, str(refusal), origin)
+    async def _carry_out(self, queue: CommandQueue) -> None:
+        """Carry out what has come, one command after another; one that has waited is the last."""
+        device = self._device
+        while True:
+            command = queue.commands.popleft()
+            self._bytes -= command.length
+            vector = device.vectors.get(command.name)
+            if vector is not None:
+                try:
+                    on_accepted = functools.partial(self._router.echo, command)
+                    await device.take_new(vector, command.values(vector), on_accepted)
+                except (ProtocolError, ValueRefused) as refusal:
+                    peer = command.origin.peer
+                    _log.info("%s: refused new values of %s from %s: %s", device.name, vector.name, peer, refusal)
+                    self._refuse(vector, str(refusal), command.origin)
+            if queue.running is not None or not queue.commands:
+                return
 
     def _refuse(self, vector: Vector[Any, Any], why: str, origin: Connection) -> None:
         """Tell the sender alone: Alert, the reason, and the values that hold."""
@@ -196,18 +212,56 @@ class DeviceDriver:
     def _tell(self, event: Event) -> None:
         """Make a message of an event, if anybody wants it."""
         vector = event.vector
-        if event.kind == "snooping":
+        if event.kind == "changed" and vector is not None:
+            self._tell_change(event, vector)
+        elif event.kind == "snooping":
             self._snoop()
         elif event.kind == "opened":
-            while self._early:
-                frame, origin = self._early.popleft()
-                self._bytes -= len(frame.raw)
-                self.receive(frame, origin)
+            early, self._early = self._early, deque()
+            for command in early:
+                self._bytes -= command.length
+                if command.name in self._device.vectors:
+                    self._queue(command.name, [command], command.length, command.origin)
         elif vector is None:
             if event.message and self._router.wanted(self.device):
                 self._router.tell(notice(event.message, self.device), self.device)
-        elif self._router.wanted(self.device, vector.name):
-            self._router.tell(self._message(event, vector), self.device, vector.name)
+        else:
+            self._ways.pop(vector.name, None)
+            if self._router.wanted(self.device, vector.name):
+                self._router.tell(self._message(event, vector), self.device, vector.name)
+
+    def _tell_change(self, event: Event, vector: Vector[Any, Any]) -> None:
+        """Write the values that have changed, by a template where nothing but values is to be told."""
+        router, name = self._router, vector.name
+        way = self._ways.get(name)
+        if way is None:
+            way = self._ways[name] = Way()
+        route = way.route
+        if route is None or not router.holds(route):
+            route = way.route = router.route_of(self.device, name)
+        if not route.peers and not route.snooped and vector.kind != "BLOB":
+            return
+        template = None
+        if not event.message and not route.snooped:
+            template = way.templates.get(event.members)
+            if template is None or not template.fits(vector):
+                template = self._new_template(way, vector, event.members)
+        if template is None:
+            router.tell(self._message(event, vector), self.device, name)
+            return
+        raw = template.write(vector.state, vector.values)
+        for peer in route.peers or ():
+            peer.pass_sets(raw, template, self.device)
+
+    def _new_template(self, way: Way, vector: Vector[Any, Any], names: tuple[str, ...]) -> SetTemplate | None:
+        if len(way.templates) >= TEMPLATES_A_VECTOR or vector.kind == "BLOB":
+            return None
+        try:
+            template = SetTemplate(self.device, vector, names or tuple(vector.members))
+        except ValueError:  # a name that no template can have
+            return None
+        way.templates[names] = template
+        return template
 
     def _message(self, event: Event, vector: Vector[Any, Any]) -> VectorMessage | DelProperty:
         match event.kind:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -43,7 +44,7 @@ class Memory:
         self.limit = limit or default_limit()
         self._next_look = 0.0
 
-    def look(self, holders: list[Holder]) -> None:
+    def look(self, holders: Sequence[Holder]) -> None:
         """Let the peer go for which most is held, if the process has grown beyond the limit."""
         now = time.monotonic()
         if now < self._next_look:

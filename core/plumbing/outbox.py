@@ -1,8 +1,9 @@
 """What waits to be sent to one peer: within limits, and never at the cost of others.
 
-Bytes go to the peer's channel as long as it keeps up. From `collapse_from` bytes on they are put aside, where sets of
-the same vector with the same members are replaced by the newest, never across a definition or its end. Before that
-the driver may be paused for a moment, so that a peer that keeps reading loses nothing.
+Bytes go to the peer's channel as long as it keeps up. The rest is put aside, in a lane for each device
+(`core.plumbing.lanes`): a driver that floods holds up its own messages and nobody else's. A driver of which much waits
+is paused for a moment, so that a peer that keeps reading loses nothing; from `collapse_from` bytes on the newest set is
+kept of what it says ever again.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.indi import Run
 from core.plumbing.attachments import Attachments
+from core.plumbing.lanes import Lanes, Shape
 
 PATIENCE = 0.1
 """For how many seconds drivers wait at most for a peer that does not catch up."""
-ITEM = 64
-"""Bytes that one more item costs beside its content."""
+READS_ON = 1 << 20
+"""How many bytes a peer has to take meanwhile for drivers to wait for it again."""
+AHEAD = 1 << 19
+"""How many bytes are given to the channel at once: what is there nothing else can overtake any more."""
+
+
+MUCH = 1 << 20
+"""From how many bytes on what is held for a peer is worth a look at the memory."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class PeerLimits:
     stream_pending: int = 4 << 20
     """From this on frames of streams (BLOBs of format ".stream") are dropped: the next one replaces them anyway."""
     collapse_from: int = 4 << 20
-    """From this on only the newest set of each property is kept."""
+    """From this on only the newest set is kept of each vector of which much waits."""
     pause_from: int = 2 << 20
     """From this on the driver that says so much is paused, for 0.1 s unless the peer reads on."""
     write_deadline: float = 10.0
@@ -83,18 +90,30 @@ class Channel(Protocol):
 
 
 class Outbox:
-    """Queue bytes for one peer; `give_up` is called with the reason when it is too far behind."""
+    """Queue bytes for one peer; `give_up` is called with the reason when it is too far behind.
+
+    With `ordered` everything stays in one order, as drivers need it; otherwise devices overtake each other. With
+    `deadline` the peer has to read something now and then. `on_much` is called while much waits.
+    """
 
     def __init__(
-        self, channel: Channel, limits: PeerLimits, give_up: Callable[[str], None], *, deadline: bool = True
+        self,
+        channel: Channel,
+        limits: PeerLimits,
+        give_up: Callable[[str], None],
+        *,
+        on_much: Callable[[], None] = lambda: None,
+        deadline: bool = True,
+        ordered: bool = False,
     ) -> None:
         self._channel = channel
         self._limits = limits
         self._give_up = give_up
+        self._on_much = on_much
         self._has_deadline = deadline
-        self._aside: dict[Hashable, tuple[bytes, Attachments | None]] = {}
-        self._aside_bytes = 0
-        self._generation = 0
+        self._ordered = ordered
+        self._ahead = min(AHEAD, limits.collapse_from, limits.maximum_pending // 2)
+        self._lanes = Lanes(2 * limits.collapse_from)
         self._queued = 0
         self._blobs: deque[tuple[int, int]] = deque()  # the place in the stream where a BLOB ends, and its length
         self._blob_bytes = 0
@@ -102,19 +121,26 @@ class Outbox:
         self._passed = 0
         self._waiting: set[Callable[[], None]] = set()
         self._patience: asyncio.TimerHandle | None = None
+        self._taken_at_wait = 0
         self._impatient = False
         self._deadline: asyncio.TimerHandle | None = None
         self._taken_before = 0
-        self.collapsed = 0
-        """How many sets were replaced by newer ones before the peer had read them."""
-        self.dropped = 0
-        """How many frames of streams were dropped, because the peer was behind."""
         channel.watch(self._progressed, self._blocked)
+
+    @property
+    def collapsed(self) -> int:
+        """Return how many sets were replaced by newer ones before the peer had read them."""
+        return self._lanes.collapsed
+
+    @property
+    def dropped(self) -> int:
+        """Return how many frames of streams were dropped, because the peer was behind."""
+        return self._lanes.dropped
 
     @property
     def pending(self) -> int:
         """Return how many bytes wait."""
-        return self._channel.pending + self._aside_bytes
+        return self._channel.pending + self._lanes.length
 
     @property
     def messages_pending(self) -> int:
@@ -124,64 +150,66 @@ class Outbox:
     @property
     def idle(self) -> bool:
         """Return whether nothing waits."""
-        return not self._passing and not self._aside and not self._channel.pending
+        return not self._passing and not self._lanes.length and not self._channel.pending
 
-    def send_run(self, run: Run) -> bool:
-        """Queue a run of sets; return whether the driver had better wait a moment."""
-        data = run.data
+    def send_sets(self, data: bytes, shape: Shape, device: str) -> bool:
+        """Queue one or more sets of one shape; return whether the driver had better wait a moment."""
         channel = self._channel
-        if self._passing or self._aside or channel.pending >= self._limits.collapse_from:
-            self._put_run_aside(run)
-            return not self._impatient
+        if channel.pending >= self._ahead or self._lanes.length or self._passing:
+            device_or_all = None if self._ordered else device
+            far_behind = self.pending >= self._limits.collapse_from
+            self._lanes.put_sets(device_or_all, data, shape, far_behind=far_behind)
+            self._check(0)
+            return self._has_to_wait(device_or_all)
         channel.send(data)
         self._queued += len(data)
-        return channel.pending > self._limits.pause_from and not self._impatient
+        return False
 
     def send(
         self,
         raw: bytes,
         attachments: Attachments | None = None,
         *,
-        key: Hashable = None,
+        device: str | None = None,
         barrier: bool = False,
         blob: bool = False,
-        stream: bool = False,
+        frame_key: Hashable = None,
+        fence: bool = False,
     ) -> bool:
         """Queue a message; return whether the driver had better wait a moment.
 
-        `key` tells what a later message would replace; `barrier` is what nothing is replaced across.
+        `barrier` is what no set is replaced across, `fence` what may overtake nothing; `frame_key` tells a frame of a
+        stream, which the next one replaces.
         """
-        channel, limits = self._channel, self._limits
-        behind = channel.pending >= limits.collapse_from or (stream and channel.pending > limits.stream_pending)
-        if self._passing or self._aside or behind:
-            if barrier:
-                self._generation += 1
-            collapses = key is not None and (stream or self.pending >= limits.collapse_from)
-            self._put_aside(raw, attachments, key if collapses else None, stream=stream)
-            if blob:
-                self._count_blob(len(raw))
+        if self._ordered:
+            device = None
+        if not self._goes_aside:
+            self._send(raw, attachments, len(raw) if blob else 0)
+        elif fence:
+            self._lanes.put_fence(raw)
+        elif frame_key is not None and self.pending > self._limits.stream_pending:
+            self._lanes.put_frame(device, raw, attachments, frame_key)
         else:
-            channel.send(raw, attachments)
-            self._queued += len(raw)
-            if blob:
-                self._count_blob(len(raw))
+            if barrier:
+                self._lanes.bar(device)
+            self._lanes.put(device, raw, attachments, blob=blob)
         self._check(len(raw) if blob else 0)
-        return self.pending > limits.pause_from and not self._impatient
+        return self._has_to_wait(device)
 
-    def send_parts(self, parts: Sequence[bytes]) -> bool:
+    def send_parts(self, parts: Sequence[bytes], device: str | None) -> bool:
         """Queue a BLOB vector that has been kept in pieces; return whether the driver had better wait a moment."""
-        aside = bool(self._passing or self._aside) or self._channel.pending >= self._limits.collapse_from
+        if self._ordered:
+            device = None
+        aside = self._goes_aside
         length = 0
-        for part in parts:
+        for number, part in enumerate(parts, 1):
             length += len(part)
             if aside:
-                self._put_aside(part, None, None)
+                self._lanes.put(device, part, blob=True, goes_on=number < len(parts))
             else:
-                self._channel.send(part)
-                self._queued += len(part)
-        self._count_blob(length)
+                self._send(part, None, len(part))
         self._check(length)
-        return self.pending > self._limits.pause_from and not self._impatient
+        return self._has_to_wait(device)
 
     # A BLOB that is cut through
 
@@ -195,9 +223,7 @@ class Outbox:
 
     def pass_part(self, raw: bytes) -> bool:
         """Queue a piece of the BLOB that passes; return whether the driver had better wait a moment."""
-        self._channel.send(raw)
-        self._queued += len(raw)
-        self._count_blob(len(raw))
+        self._send(raw, None, len(raw))
         self._passed += len(raw)
         self._check(self._passed)
         return self._channel.pending > self._limits.pause_from and not self._impatient
@@ -213,20 +239,31 @@ class Outbox:
         """Call `release` as soon as the peer has caught up, or has shown that it does not."""
         self._waiting.add(release)
         if self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(PATIENCE, self._lose_patience)
+            self._be_patient()
 
     def close(self) -> None:
         """Forget what waits, and let nobody wait."""
-        self._aside.clear()
-        self._aside_bytes = 0
+        self._lanes.clear()
         for timer in (self._patience, self._deadline):
             if timer is not None:
                 timer.cancel()
         self._patience = self._deadline = None
         self._release()
 
-    def _lose_patience(self) -> None:
+    def _has_to_wait(self, device: str | None) -> bool:
+        if self._impatient or self.pending <= self._limits.pause_from:
+            return False
+        return self._lanes.has_much(device)
+
+    def _be_patient(self) -> None:
+        self._taken_at_wait = self._taken
+        self._patience = asyncio.get_running_loop().call_later(PATIENCE, self._look_whether_it_catches_up)
+
+    def _look_whether_it_catches_up(self) -> None:
         self._patience = None
+        if self._taken - self._taken_at_wait >= READS_ON:
+            self._be_patient()
+            return
         self._impatient = True
         self._release()
 
@@ -236,8 +273,8 @@ class Outbox:
             release()
 
     def _progressed(self) -> None:
-        channel, limits = self._channel, self._limits
-        if self._aside and not self._passing and channel.pending < limits.pause_from:
+        limits = self._limits
+        if self._lanes.length and not self._passing:
             self._put_back()
         if (self._waiting or self._impatient) and self.pending < limits.pause_from * 3 // 4:
             self._impatient = False
@@ -265,60 +302,40 @@ class Outbox:
         self._taken_before = taken
         self._ask_later()
 
-    # Putting aside
+    # To the channel
 
     @property
     def _taken(self) -> int:
         return self._queued - self._channel.pending
 
-    def _put_run_aside(self, run: Run) -> None:
-        skeleton, data = run.skeleton, run.data
-        if skeleton.has_message or self.pending < self._limits.collapse_from:
-            self._put_aside(data, None, None)
-        else:
-            self.collapsed += skeleton.count(data) - 1
-            self._put_aside(skeleton.last(data), None, skeleton.key)
-        self._check(0)
+    @property
+    def _goes_aside(self) -> bool:
+        return self._channel.pending >= self._ahead or self._passing or self._lanes.length > 0
 
-    def _put_aside(
-        self, raw: bytes, attachments: Attachments | None, key: Hashable | None, *, stream: bool = False
-    ) -> None:
-        place: Hashable = object() if key is None else (self._generation, key)
-        before = self._aside.pop(place, None)
-        if before is not None:
-            self._aside_bytes -= len(before[0]) + ITEM
-            if stream:
-                self.dropped += 1
-            else:
-                self.collapsed += 1
-        self._aside[place] = (raw, attachments)
-        self._aside_bytes += len(raw) + ITEM
+    def _send(self, data: bytes, attachments: Attachments | None = None, blob: int = 0) -> None:
+        self._channel.send(data, attachments)
+        self._queued += len(data)
+        if blob:
+            self._blobs.append((self._queued, blob))
+            self._blob_bytes += blob
 
     def _put_back(self) -> None:
-        aside, channel = self._aside, self._channel
-        while aside and channel.pending < self._limits.collapse_from:
-            raw, attachments = aside.pop(next(iter(aside)))
-            self._aside_bytes -= len(raw) + ITEM
-            self._queued += len(raw)
-            channel.send(raw, attachments)
+        lanes, channel = self._lanes, self._channel
+        while lanes.length and channel.pending < self._ahead:
+            self._send(*lanes.take())
 
     # Limits
 
-    def _count_blob(self, length: int) -> None:
-        self._blobs.append((self._queued + self._aside_bytes, length))
-        self._blob_bytes += length
-
     def _blobs_pending(self) -> int:
         blobs, taken = self._blobs, self._taken
-        if not self.pending:
-            blobs.clear()
-            self._blob_bytes = 0
         while blobs and blobs[0][0] <= taken:
             self._blob_bytes -= blobs.popleft()[1]
-        return self._blob_bytes
+        return self._blob_bytes + self._lanes.blob_length
 
     def _check(self, blob: int) -> None:
         pending, limits = self.pending, self._limits
+        if pending > MUCH:
+            self._on_much()
         if pending <= limits.maximum_pending and not blob:
             return
         of_blobs = self._blobs_pending()

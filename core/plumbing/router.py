@@ -8,13 +8,14 @@ from typing import Protocol
 
 from core.errors import PluginConflict
 from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
-from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest, message_key
+from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest
 from core.indi.skeletons import Skeleton
 from core.indi.versions import is_newer
 from core.plumbing.attachments import without_attachments
 from core.plumbing.blob_wishes import BlobWishes
+from core.plumbing.commands import Command
 from core.plumbing.connection import Connection
-from core.plumbing.memory import Holder, Memory
+from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
 from core.plumbing.snooping import SnoopQueue
 
@@ -27,15 +28,19 @@ NOTHING: Iterator[bytes] = iter(())
 class Route:
     """Be where messages like each other go, as long as the router's `version` is this.
 
-    `peers` is None where each has to be looked at; `snooped` tells whether a device of this process listens.
+    `driver` is the one of this process for which they are; without it `peers` is None where each has to be looked at.
+    `snooped` tells whether a device of this process listens.
     """
 
-    __slots__ = ("peers", "snooped", "version")
+    __slots__ = ("driver", "peers", "snooped", "version")
 
-    def __init__(self, version: int, peers: tuple[Connection, ...] | None, *, snooped: bool) -> None:
+    def __init__(
+        self, version: int, peers: tuple[Connection, ...] | None, *, snooped: bool, driver: Driver | None = None
+    ) -> None:
         self.version = version
         self.peers = peers
         self.snooped = snooped
+        self.driver = driver
 
 
 class Driver(Protocol):
@@ -64,6 +69,10 @@ class Driver(Protocol):
         """Queue new values of a peer for the driver."""
         ...
 
+    def receive_run(self, run: Run, origin: Connection) -> None:
+        """Queue a run of new values for one vector."""
+        ...
+
     def forget(self, origin: Connection) -> None:
         """Hold nothing back for a peer that has gone."""
         ...
@@ -89,10 +98,9 @@ class Router:
         """What servers behind us are told of BLOBs."""
         self._version = 0
 
-    @property
-    def holders(self) -> list[Holder]:
-        """Return the peers for which memory is held."""
-        return list(self.peers)
+    def look_at_memory(self) -> None:
+        """See to it that what is held for the peers stays within limits."""
+        self.memory.look(self.peers)
 
     def _changed(self) -> None:
         """Forget which way messages go: somebody has come or gone, or has asked for something."""
@@ -164,14 +172,26 @@ class Router:
         for peer in tuple(self.peers):
             if peer.wants_message(device, name, blob=blob):
                 raw = raw or encode(message)
-                peer.deliver(raw, key=message_key(message), barrier=barrier, blob=blob)
+                peer.deliver(raw, device, barrier=barrier, blob=blob)
         self._tell_snoopers(message, device, name, blob=blob)
 
-    def echo(self, frame: Frame, origin: Connection) -> None:
+    def route_of(self, device: str, name: str) -> Route:
+        """Return where the sets of a device of this process go, for as long as `holds` says so."""
+        peers = tuple(peer for peer in self.peers if peer.wants_message(device, name, blob=False))
+        return Route(self._version, peers, snooped=self._anybody_listens(device, name, blob=False))
+
+    def holds(self, route: Route) -> bool:
+        """Return whether nobody has come, gone, or asked for something since the route was made."""
+        return route.version == self._version
+
+    def echo(self, command: Command) -> None:
         """Show new values that were accepted to the other clients, as indiserver does."""
+        self._echo(command.device, command.name, command.origin, lambda: command.frame)
+
+    def _echo(self, device: str, name: str | None, origin: Connection, frame: Callable[[], Frame]) -> None:
         for peer in tuple(self.peers):
-            if peer is not origin and peer.role == "client" and peer.wants(frame.device, frame.name):
-                peer.pass_on(frame, origin)
+            if peer is not origin and peer.role == "client" and peer.wants(device, name):
+                peer.pass_on(frame(), origin)
 
     def snoop(self, driver: Driver, device: str, name: str | None, *, blobs: bool) -> None:
         """Let a driver of this process hear of another's device from now on, definitions of now included."""
@@ -217,6 +237,9 @@ class Router:
         route: Route | None = skeleton.route
         if route is None or route.version != self._version:
             route = skeleton.route = self._route(origin, skeleton)
+        if route.driver is not None:
+            route.driver.receive_run(run, origin)
+            return NOTHING
         if route.peers is None:
             return skeleton.each(run.data)
         for peer in route.peers:
@@ -236,14 +259,16 @@ class Router:
         owner = self.owners.get(device)
         peers: list[Connection] | None = None
         snooped = False
+        if skeleton.is_command and device in self.drivers and origin.may_see(device):
+            return Route(self._version, (), snooped=False, driver=self.drivers[device])
         if device not in self.drivers and owner is not None:
-            if skeleton.tag.startswith("new") and owner is not origin:
+            if skeleton.is_command and owner is not origin:
                 echo = [peer for peer in self.peers if peer.role == "client" and peer.wants(device, name)]
                 peers = [owner, *(peer for peer in echo if peer is not origin)]
-            elif skeleton.tag.startswith("set") and owner is origin:
+            elif not skeleton.is_command and owner is origin:
                 peers = [peer for peer in self.peers if peer is not origin]
                 peers = [peer for peer in peers if peer.wants_message(device, name, blob=False)]
-                snooped = any(self._listens(driver, device, name, blob=False) for driver in self.drivers.values())
+                snooped = self._anybody_listens(device, name, blob=False)
         return Route(self._version, tuple(peers) if peers is not None else None, snooped=snooped)
 
     # BLOBs that come in pieces
@@ -268,8 +293,7 @@ class Router:
             return Targets([], whole=False)
         self._log(device, frame.element.get("message"))
         peers = [peer for peer in self.peers if peer is not origin and peer.wants_message(device, name, blob=True)]
-        listens = any(self._listens(driver, device, name, blob=True) for driver in self.drivers.values())
-        return Targets(peers, whole=listens)
+        return Targets(peers, whole=self._anybody_listens(device, name, blob=True))
 
     def deliver_blob(self, origin: Connection, parts: list[bytes], peers: list[Connection], opening: Frame) -> None:
         """Give a BLOB vector that has come whole to those who could not get it piece by piece."""
@@ -278,9 +302,7 @@ class Router:
             return
         for peer in peers:
             peer.pass_parts(parts, opening, origin)
-        if any(
-            self._listens(driver, opening.device or "", opening.name, blob=True) for driver in self.drivers.values()
-        ):
+        if self._anybody_listens(opening.device or "", opening.name, blob=True):
             self._snooped(whole(parts))
 
     def _question(self, origin: Connection, frame: Frame) -> None:
@@ -325,7 +347,7 @@ class Router:
             driver.receive(frame, origin)
         elif owner is not None and owner is not origin:
             owner.pass_on(frame, origin)
-            self.echo(frame, origin)
+            self._echo(device, frame.name, origin, lambda: frame)
         elif origin.role == "client":
             known = ", ".join(sorted(name for name in (*self.drivers, *self.owners) if origin.may_see(name)))
             origin.say(f"there is no device {device!r}; there is {known or 'none'}")
@@ -380,12 +402,15 @@ class Router:
     def _listens(self, driver: Driver, device: str, name: str | None, *, blob: bool) -> bool:
         return driver.device != device and driver.snooping.interest.wants_message(device, name, blob=blob)
 
+    def _anybody_listens(self, device: str, name: str | None, *, blob: bool) -> bool:
+        return any(self._listens(driver, device, name, blob=blob) for driver in self.drivers.values())
+
     def _snooped(self, frame: Frame) -> None:
         blob = frame.tag == "setBLOBVector"
         listening = [
             driver.snooping
             for driver in self.drivers.values()
-            if frame.device is not None and driver.snooping.interest.wants_message(frame.device, frame.name, blob=blob)
+            if frame.device is not None and self._listens(driver, frame.device, frame.name, blob=blob)
         ]
         if listening:
             message = decode(without_attachments(frame))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -16,9 +17,13 @@ LABEL_BYTES = 63
 
 def timestamp() -> str:
     """Return the time in UTC as INDI writes it: seconds and milliseconds, no zone."""
-    now_ms = time.time_ns() // 1_000_000
-    seconds, milliseconds = divmod(now_ms, 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{milliseconds:03d}"
+    milliseconds = time.time_ns() // 1_000_000
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}"
+
+
+@functools.lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def definition(device: str, vector: Vector[Any, Any]) -> VectorMessage:
@@ -75,24 +80,25 @@ def new_values(message: VectorMessage) -> dict[str, Any]:
         if element.name in new:
             raise ValueRefused(f"{message.name}: member {element.name!r} was sent twice")
         try:
-            new[element.name] = _read(message.kind, element)
+            new[element.name] = _blob(element) if message.kind == "BLOB" else read_value(message.kind, element.text)
         except ProtocolError as error:
             raise ValueRefused(f"{message.name}.{element.name}: {error}") from None
     return new
 
 
-def _read(kind: str, element: Element) -> Any:
-    match kind:
-        case "Number":
-            return parse_number(element.text)
-        case "Switch":
-            if element.text not in ("On", "Off"):
-                raise ProtocolError(f"{element.text[:40]!r} is neither On nor Off")
-            return element.text == "On"
-        case "BLOB":
-            return BlobValue(decode_base64(element.text), element.attributes.get("format", ""))
-        case _:
-            return element.text
+def read_value(kind: str, text: str) -> Any:
+    """Return the value that the text of a member writes; raise ProtocolError for text that is none of its kind."""
+    if kind == "Number":
+        return parse_number(text)
+    if kind == "Switch":
+        if text not in ("On", "Off"):
+            raise ProtocolError(f"{text[:40]!r} is neither On nor Off")
+        return text == "On"
+    return text
+
+
+def _blob(element: Element) -> BlobValue:
+    return BlobValue(decode_base64(element.text), element.attributes.get("format", ""))
 
 
 def _defined(name: str, member: Member[Any], value: Any) -> Element:
@@ -132,4 +138,4 @@ def _written(member: Member[Any], value: Any) -> str:
     return str(value)
 
 
-__all__ = ["definition", "deletion", "new_values", "notice", "setting", "timestamp"]
+__all__ = ["definition", "deletion", "new_values", "notice", "read_value", "setting", "timestamp"]

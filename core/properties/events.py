@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from core.properties.vectors import Vector
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
 EventKind = Literal["defined", "changed", "deleted", "message", "snooping", "opened", "lost"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Be one thing that happened to a device: a vector defined, changed or deleted, or a message.
 
     "opened" says that the device takes commands now, or that it is known why it cannot; "snooping" that it wants to

@@ -38,6 +38,8 @@ class Vector(Generic[M, V]):
     kind: ClassVar[str]
     member_class: ClassVar[type[Member[Any]]]
     permissions: ClassVar[tuple[Permission, ...]] = ("ro", "wo", "rw")
+    has_rule: ClassVar[bool] = False
+    """Whether the values of the members depend on each other."""
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class Vector(Generic[M, V]):
         vector becomes Ok. Raises DefinitionError for an unknown member and ValueRefused for a wrong value; then
         nothing has changed.
         """
-        new = {**(values or {}), **more}
+        new = {**(values or {}), **more} if more else values or {}
         accepted: dict[str, V] = {}
         for name, value in new.items():
             member = self.members.get(name)
@@ -131,10 +133,14 @@ class Vector(Generic[M, V]):
                 accepted[name] = member.accept(value)
             except ValueRefused as error:
                 raise ValueRefused(f"{self.name}.{name}: {error}") from None
-        if accepted:
+        if accepted and self.has_rule:
             self._check_consistent({**self.values, **accepted})
         if state is not None and state not in STATES:
             raise DefinitionError(f"{self.name}: state is {state!r}; {', '.join(STATES)} is allowed")
+        self.take(accepted, state, message)
+
+    def take(self, accepted: Mapping[str, V], state: State | None = None, message: str | None = None) -> None:
+        """Do as `update` with values that have been checked."""
         spoken = HANDLED.get()
         if spoken is not None:
             spoken.add(self.name)
@@ -142,7 +148,7 @@ class Vector(Generic[M, V]):
         # What a tick says meanwhile does not end the work of a handler that still runs.
         self.state = state or ("Busy" if self._busy and spoken is None else "Ok")
         if self._listener is not None:
-            self._listener(Event("changed", self, members=tuple(accepted), message=message))
+            self._listener(Event("changed", self, tuple(accepted), message))
 
     def mark_busy(self) -> None:
         """Tell everybody that a handler of new values goes on working, until `mark_done`."""
@@ -248,6 +254,7 @@ class SwitchVector(Vector[Switch, bool]):
 
     kind = "Switch"
     member_class = Switch
+    has_rule = True
 
     def __init__(
         self,

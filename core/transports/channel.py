@@ -59,7 +59,8 @@ class StreamChannel:
         self._on_lost = on_lost
         self._queue: deque[bytes | memoryview | _Attached] = deque()
         self._unix = sink if isinstance(sink, SocketEnd) and sink.passes_descriptors else None
-        self._pending = 0
+        self.pending = 0
+        """How many bytes the kernel has not taken yet."""
         self._loop = asyncio.get_running_loop()
         self._turns = Loop.current()
         self._flush_asked = False
@@ -72,11 +73,6 @@ class StreamChannel:
         self._progressed: Callable[[], None] = _nobody
         self._blocked: Callable[[], None] = _nobody
         self.resume()
-
-    @property
-    def pending(self) -> int:
-        """Return how many bytes the kernel has not taken yet."""
-        return self._pending
 
     @property
     def passes_descriptors(self) -> bool:
@@ -93,7 +89,7 @@ class StreamChannel:
         if self._closed or not data:
             return
         self._queue.append(data if attachments is None else _Attached(data, attachments))
-        self._pending += len(data)
+        self.pending += len(data)
         if not self._flush_asked and not self._writing:
             self._flush_asked = True
             self._turns.before_wait(self._flush_turn)
@@ -144,7 +140,7 @@ class StreamChannel:
         if self._timer is not None:
             self._timer.cancel()
         self._queue.clear()
-        self._pending = 0
+        self.pending = 0
         self._tell_drained()
         self._source.close()
         if not self._one_end:
@@ -191,7 +187,7 @@ class StreamChannel:
         try:
             while queue:
                 written = self._write(queue[0])
-                self._pending -= written
+                self.pending -= written
                 while written:
                     first = queue[0]
                     content = first.data if isinstance(first, _Attached) else first
