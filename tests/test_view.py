@@ -12,7 +12,18 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import OptionList, RichLog, Static
 
-from core import Light, LightVector, Number, NumberVector, ProgramDevice, Switch, SwitchVector, ValueRefused
+from core import (
+    Light,
+    LightVector,
+    Number,
+    NumberVector,
+    ProgramDevice,
+    Switch,
+    SwitchVector,
+    Text,
+    TextVector,
+    ValueRefused,
+)
 from core import programs as p
 from core.cli.view.command import parsed
 from core.cli.view.instance import RunningInstance
@@ -290,6 +301,19 @@ def test_rows_of_different_lengths_keep_their_places() -> None:
             return look_of(served.client.devices["ragged"])
 
     assert asyncio.run(look()).rows == (" X", ". X")
+
+
+@pytest.mark.parametrize("written", ["X../.X./  X", "X..\n.X.\n  X", "X..\r\n.X.\r\n  X\r\n"])
+def test_a_frame_is_rows_with_slashes_or_line_ends_between_them(written: str) -> None:
+    async def look() -> Look:
+        class Framed(Device):
+            frame = TextVector("Frame", members={"rows": Text(written)})
+
+        async with serving(Framed("framed")) as served:
+            await served.client.wait_for("framed", "frame")
+            return look_of(served.client.devices["framed"])
+
+    assert asyncio.run(look()).rows == ("X..", ".X.", "  X")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ OWN_COMMANDS = {
     "new-plugin": "core.cli.new_plugin",
     "program": "core.cli.programs",
     "reload": "core.cli.control",
+    "record": "core.cli.record.command",
     "run": "core.cli.run",
     "serve": "core.cli.serve",
     "service": "core.cli.service",

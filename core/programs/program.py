@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ProgramError
+from core.suggestions import nearest
 
 __all__ = [
     "RESERVED",
@@ -82,7 +83,9 @@ class Program:
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise ProgramError(f"program {self.name}: {error}; it is {self.name}{self._signature}") from error
+            near = [name for given in kwargs if (name := self._meant(given)) is not None]
+            meant = f"; did you mean {' and '.join(map(repr, near))}?" if near else ""
+            raise ProgramError(f"program {self.name}: {error}{meant}; it is {self.name}{self._signature}") from error
         if self._needs is not None and args:
             try:
                 self._needs(args[0])
@@ -115,6 +118,10 @@ class Program:
                 return hint if isinstance(hint, type) and hint not in (object, Any) else None
             break
         return None
+
+    def _meant(self, given: str) -> str | None:
+        known = list(self._signature.parameters)
+        return nearest(given, known) if given not in known else None
 
     def __repr__(self) -> str:
         return f"<program {self.name}{self._signature}>"

@@ -75,11 +75,11 @@ def look_of(device: RemoteDevice) -> Look:
 
 
 def _frame(vector: RemoteVector | None) -> tuple[str, ...]:
-    """Return the rows of a text of lines like "X..", which are in one member or in one each."""
+    """Return the rows of a text like "X../.X.", which may also be in lines, or in one member each."""
     if vector is None or vector.kind != "Text":
         return ()
-    lines = [line.strip("\r") for member in vector.members.values() for line in str(member.value or "").split("\n")]
-    rows = tuple(line for line in lines if line.strip())
+    lines = [line for member in vector.members.values() for line in re.split(r"[/\r\n]", str(member.value or ""))]
+    rows = tuple(line for line in lines if line)
     return rows if all(set(row) <= set("X. ") for row in rows) else ()
 
 
