@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -23,6 +24,7 @@ from core.recorder.history import Point
 from core.recorder.protocol import Series
 from core.recorder.spans import SECOND, UNITS
 from core.recorder.store import Store
+from tests.system.terminal import Terminal
 
 CORECTL = Path(sys.executable).parent / "corectl"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -75,6 +77,39 @@ def test_without_a_spec_everything_is_listed(recording: Path) -> None:
     assert temperature.split()[:2] == ["climate.air.temperature", "°C"]
     assert humidity.split()[-1] == "40.50"
     assert "2027-01-15 08:00:00.000" in humidity
+
+
+def test_the_list_may_be_of_one_device(recording: Path) -> None:
+    lines = history(recording, "--device", "climate").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["climate.air.temperature", "climate.air.humidity"]
+    document = json.loads(history(recording, "--device", "CCD Simulator", "--json").stdout)
+    assert [one["property"] for one in document["series"]] == ["CCD_TEMPERATURE"]
+
+
+@pytest.mark.parametrize("name", ["panel [2]", "a.b", "what?", "*"])
+def test_a_name_means_itself_whatever_it_is_made_of(tmp_path: Path, name: str) -> None:
+    store = Store(tmp_path / "odd.db")
+    store.begin([Series(1, name, "air", "t"), Series(2, "plain", "air", "t")])
+    store.add([(1, 1_800_000_000 * SECOND, 1.0), (2, 1_800_000_000 * SECOND, 2.0)])
+    store.commit()
+    store.close()
+    done = history(tmp_path, f"{name}.air", "--csv", "--file", "odd.db", *SPAN)
+    assert done.stdout.splitlines() == ["time,t", "2027-01-15T08:00:00.000000Z,1.0"]
+
+
+@pytest.mark.system
+def test_a_terminal_shows_whole_names_and_draws_values(recording: Path) -> None:
+    terminal = Terminal(recording, 60, 40, XDG_DATA_HOME=str(recording), TZ="UTC")
+    try:
+        terminal.type("corectl history")
+        terminal.wait_for("climate.air.temperature")
+        assert "…" not in terminal.screen
+        terminal.type("clear; corectl history climate.air " + " ".join(SPAN))
+        terminal.wait_for("temperature: 19.00 to 21.00 °C, mean 20.1., 600 values")
+        assert re.search("[⠁-⣿]", terminal.screen)
+        assert max(map(len, terminal.screen.splitlines())) <= 60
+    finally:
+        terminal.close()
 
 
 def test_a_pipe_gets_a_table(recording: Path) -> None:
@@ -140,6 +175,9 @@ def test_it_looks_where_core_toml_says(recording: Path) -> None:
         (("climate", "--csv", "--plot", "x.svg"), 2, "exclude each other"),
         (("climate", "--plot", "x.png"), 2, "in .svg, not 'x.png'"),
         (("--plot", "x.svg"), 2, "--plot needs a SPEC"),
+        (("--device", "climat"), 2, "nothing was recorded of a device 'climat'; did you mean climate?"),
+        (("--device", "xyzzy"), 2, "there is CCD Simulator, climate"),
+        (("climate", "--device", "climate"), 2, "for its values give a SPEC alone"),
         (
             ("climate", "--since", "1970-01-01", "--until", "1970-01-02"),
             1,

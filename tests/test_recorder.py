@@ -209,7 +209,7 @@ def test_a_file_that_is_not_ours_keeps_it_closed(tmp_path: Path) -> None:
 
     async def work() -> None:
         bench = Bench(path)
-        with pytest.raises(DeviceUnavailable, match=r"recorder 'history': .* is a database of another program"):
+        with pytest.raises(DeviceUnavailable, match=r"history.db is a database of another program"):
             await bench.recorder.open()
         await bench.close()
 

@@ -50,22 +50,31 @@ class Moment(click.ParamType[int]):
 @click.option(
     "--file", type=click.Path(path_type=Path), help="The database; else the one of the recorder in core.toml."
 )
-def history(spec: str | None, since: int, until: int, form: str | None, plot: Path | None, file: Path | None) -> None:
+@click.option("--device", metavar="NAME", help="Only list what was recorded of this device.")
+def history(
+    spec: str | None,
+    since: int,
+    until: int,
+    form: str | None,
+    plot: Path | None,
+    file: Path | None,
+    device: str | None,
+) -> None:
     """Show what was recorded of SPEC: DEVICE.PROPERTY or DEVICE.PROPERTY.MEMBER, with * as a wildcard.
 
-    Without SPEC, list everything that was recorded. A plot is drawn on a terminal; where values have been condensed to
-    minutes or hours, their means are shown.
+    Without SPEC, list everything that was recorded, or that of a device. A plot is drawn on a terminal; where values
+    have been condensed to minutes or hours, their means are shown.
     """
     from core.recorder.history import History
 
     _check(since, until, form, plot)
+    if device is not None and (spec is not None or plot is not None):
+        raise click.UsageError("--device lists the names of what was recorded; for its values give a SPEC alone")
+    if spec is None and plot is not None:
+        raise click.UsageError("--plot needs a SPEC: what is to be drawn? `corectl history` lists what there is")
     with History(file or _configured()) as found:
         if spec is None:
-            if plot is not None:
-                raise click.UsageError(
-                    "--plot needs a SPEC: what is to be drawn? `corectl history` lists what there is"
-                )
-            _list(found, as_json=form == "json", as_csv=form == "csv")
+            _list(found, device, as_json=form == "json", as_csv=form == "csv")
             return
         chosen = _chosen(found, spec)
         if plot is not None:
@@ -128,10 +137,25 @@ def _chosen(found: History, spec: str) -> list[Series]:
     raise ConfigError(f"nothing was recorded of {spec!r}{meant}")
 
 
-def _list(found: History, *, as_json: bool, as_csv: bool) -> None:
+def _of_device(found: History, device: str | None) -> list[Series]:
+    """Return the series of a device, all without one; raise ConfigError with what was probably meant."""
+    from core.errors import ConfigError
+    from core.suggestions import nearest
+
+    everything = found.series()
+    chosen = [one for one in everything if device in (None, one.device)]
+    if everything and not chosen and device is not None:
+        names = sorted({one.device for one in everything})
+        near = nearest(device, names)
+        meant = f"did you mean {near}?" if near else f"there is {', '.join(names)}"
+        raise ConfigError(f"nothing was recorded of a device {device!r}; {meant}")
+    return chosen
+
+
+def _list(found: History, device: str | None, *, as_json: bool, as_csv: bool) -> None:
     from core.cli.tables import show_json, show_table
 
-    rows = [found.recorded(one) for one in found.series()]
+    rows = [found.recorded(one) for one in _of_device(found, device)]
     if as_json:
         listed = [
             {**_described(row.series), "first": _utc(row.first), "last": _utc(row.last), "value": row.value}

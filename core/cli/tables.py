@@ -19,7 +19,10 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*headers, box=SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for number, header in enumerate(headers):
+            # Names stay in one piece as long as there is room, and nothing is left out where there is none.
+            table.add_column(header, no_wrap=number == 0, overflow="fold")
         for row in listed:
             table.add_row(*(Text(cell) for cell in row))
         Console().print(table)

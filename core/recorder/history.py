@@ -189,6 +189,12 @@ class History:
 
 
 def matching(series: Sequence[Series], pattern: str) -> list[Series]:
-    """Return the series that device.property.member means, as in a shell; what is left out stands for any."""
+    """Return the series that device.property.member means, as in a shell; what is left out stands for any.
+
+    A name that is written as it stands means itself, whatever characters it has.
+    """
+    named = [one for one in series if f"{one.device}.{one.property}.{one.member}.".startswith(f"{pattern}.")]
+    if named:
+        return named
     selected = Selection([pattern])
     return [one for one in series if selected(one.device, one.property, one.member)]

@@ -132,9 +132,7 @@ class Recorder(ObservingDevice):
     async def open(self) -> None:
         """Start the process; raise DeviceUnavailable if its database is not ours to write."""
         if importlib.util.find_spec("_sqlite3") is None:
-            raise DeviceUnavailable(
-                f"recorder {self.name!r}: this Python was built without SQLite; on Debian: apt-get install python3"
-            )
+            raise DeviceUnavailable("this Python was built without SQLite; on Debian: apt-get install python3")
         self.files.update(database=str(self.path), csv=self._csv, state="Ok")
         self._ready.clear()
         self._before, self._report, self._trouble = self._total, Report(), ""
@@ -145,11 +143,10 @@ class Recorder(ObservingDevice):
                 await self._ready.wait()
         except TimeoutError:
             raise DeviceUnavailable(
-                f"recorder {self.name!r}: its process did not open {self.path} within {READY_SECONDS:g} s; "
-                "is the disk in order?"
+                f"its process did not open {self.path} within {READY_SECONDS:g} s; is the disk in order?"
             ) from None
         if self._report.refused:
-            raise DeviceUnavailable(f"recorder {self.name!r}: {self._report.refused}")
+            raise DeviceUnavailable(self._report.refused)
         self.spawn(self._keep_telling(), name=f"{self.name}: counts")
         for device in self.options.snoop:
             self.snoop(device)
@@ -242,9 +239,7 @@ class Recorder(ObservingDevice):
         try:
             self._feed.start()
         except OSError as error:
-            raise DeviceUnavailable(
-                f"recorder {self.name!r}: its process cannot be started: {error.strerror or error}"
-            ) from error
+            raise DeviceUnavailable(f"its process cannot be started: {error.strerror or error}") from error
 
     def _process_ended(self) -> None:
         self._before, self._report = self._total, Report(refused=self._report.refused)
