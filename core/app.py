@@ -15,6 +15,7 @@ from core.errors import CoreError, PluginConflict
 from core.guard import is_failure
 from core.instance import Instance
 from core.isolation import IsolatedInstance
+from core.log.origin import INSTANCE
 from core.loop import Loop
 from core.observing_device import ObservingDevice
 from core.plugin_code import said
@@ -224,6 +225,7 @@ class App:
             await _cancel(companions, STEP_SECONDS)
 
     async def _serve_transport(self, transport: Transport) -> None:
+        INSTANCE.set(transport.name)
         try:
             await transport.run()
         except BaseException as error:  # a transport that fails stops nobody else, not even by sys.exit

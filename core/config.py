@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from core.errors import ConfigError
+from core.log.settings import Level
 from core.options import Options
 from core.suggestions import nearest
 
@@ -46,7 +47,17 @@ class CoreTable(Options):
 
     name: RunName = "core"
     disable: list[str] = []  # noqa: RUF012 - msgspec copies it
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Annotated[Level, msgspec.Meta(description="debug, info, warning or error")] = "info"
+    log_levels: Annotated[
+        dict[str, Level], msgspec.Meta(description="levels of single instances and plugins, by name")
+    ] = {}  # noqa: RUF012 - msgspec copies it
+    log_file: Annotated[str, msgspec.Meta(description="a file for the log; beside core.toml where relative")] = ""
+    log_file_size: Annotated[float, msgspec.Meta(ge=0.01, le=10_000, description="megabytes of a log file")] = 10.0
+    log_files: Annotated[int, msgspec.Meta(ge=0, le=1000, description="how many full log files are kept")] = 5
+    log_json: Annotated[bool, msgspec.Meta(description="whether each line of the log is a JSON object")] = False
+    log_journal: Annotated[
+        bool | Literal["auto"], msgspec.Meta(description="whether systemd's journal is told: true, false or auto")
+    ] = "auto"
     memory_limit: MemoryLimit | None = None
 
 

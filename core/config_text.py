@@ -28,6 +28,8 @@ def config_text(proposals: Iterable[Proposal], options: Mapping[tuple[str, str],
         "[core]",
         "# disable = []          # plugins that are not to be loaded, by name",
         '# log_level = "info"    # debug, info, warning or error',
+        '# log_levels = {}       # of single instances and plugins: { panel = "debug" }',
+        '# log_file = ""         # a file beside this one, or anywhere; see docs/logging.md',
     ]
     for proposal in proposals:
         lines += ["", *(f"# {line}" for line in proposal.comment.splitlines()), _head(proposal)]

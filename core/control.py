@@ -26,6 +26,7 @@ from core.transports.addresses import forget_unix_socket, listen_unix
 if TYPE_CHECKING:
     from core.app import App
     from core.isolation import IsolatedInstance
+    from core.log.settings import LogSettings
 
 _log = logging.getLogger("core.control")
 
@@ -39,7 +40,12 @@ Answer = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 class Control:
     """Answer the questions of `corectl` about a run; pass `serve` to the App as a companion."""
 
-    def __init__(self, name: str, reload: Callable[[App], Awaitable[dict[str, Any]]] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        reload: Callable[[App], Awaitable[dict[str, Any]]] | None = None,
+        set_log: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self.path = socket_path(name)
         self._name = name
         self._reload_run = reload
@@ -51,6 +57,7 @@ class Control:
             "driver restart": self._driver_restart,
             **{f"program {what}": functools.partial(self._program, one) for what, one in PROGRAM_ANSWERS.items()},
             "reload": self._reload,
+            **({"log": functools.partial(self._log, set_log)} if set_log is not None else {}),
         }
 
     async def serve(self, app: App) -> None:
@@ -102,7 +109,7 @@ class Control:
     async def _status(self, _question: Mapping[str, Any]) -> dict[str, Any]:
         from core.status import status, with_isolated
 
-        answers = {one.name: self._ask_isolated(one, {"do": "status"}) for one in self._run.isolated}
+        answers = {one.name: _ask_isolated(one, {"do": "status"}) for one in self._run.isolated}
         answered = await asyncio.gather(*answers.values())
         found = dict(zip(answers, answered, strict=True))
         return {"status": with_isolated(status(self._name, self._run), self._run.isolated, found)}
@@ -111,7 +118,7 @@ class Control:
         """Answer about the programs of all devices, those of isolated instances too."""
         device = question.get("device")
         asked = [one for one in self._run.isolated if device in (None, one.name)]
-        answers = [await self._ask_isolated(one, question) for one in asked]
+        answers = [await _ask_isolated(one, question) for one in asked]
         if device is not None and asked:
             if answers[0] is None:
                 raise CoreError(f"{device!r} runs in a process of its own, which does not answer")
@@ -127,6 +134,11 @@ class Control:
         if self._reload_run is None:
             raise ConfigError(f"the run {self._name!r} has no core.toml that could be reloaded")
         return {"reload": await self._reload_run(self._run)}
+
+    async def _log(self, set_log: Callable[[Mapping[str, Any]], None], question: Mapping[str, Any]) -> dict[str, Any]:
+        """Take the levels of the run of which this process is a part."""
+        set_log(question)
+        return {}
 
     async def _driver_start(self, question: Mapping[str, Any]) -> dict[str, Any]:
         from core.drivers.executable import Executable
@@ -153,18 +165,6 @@ class Control:
             raise ConfigError(f"there is no driver {name!r}; there is {', '.join(drivers) or 'none'}")
         return drivers[name]
 
-    async def _ask_isolated(self, instance: IsolatedInstance, question: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what the process of an isolated instance answers, None if it does not."""
-        name = instance.control_name
-        if name is None or not instance.answers:
-            return None
-        try:
-            async with asyncio.timeout(ISOLATED_SECONDS):
-                return await _ask_there(socket_path(name), question)
-        except (OSError, ValueError, TimeoutError) as error:
-            _log.debug("%s cannot be asked: %s", instance.name, error)
-            return None
-
 
 def ask(name: str, question: Mapping[str, Any], *, seconds: float = 10.0) -> dict[str, Any]:
     """Ask the run `name` and return its answer; raise CoreError if it does not run or refuses."""
@@ -184,6 +184,25 @@ def ask(name: str, question: Mapping[str, Any], *, seconds: float = 10.0) -> dic
     if not answer.get("ok"):
         raise CoreError(str(answer.get("error")))
     return answer
+
+
+async def tell_isolated_log(app: App, settings: LogSettings) -> None:
+    """Tell the processes of isolated instances how much is to be logged."""
+    question = {"do": "log", "level": settings.level, "levels": dict(settings.levels)}
+    await asyncio.gather(*(_ask_isolated(one, question) for one in app.isolated))
+
+
+async def _ask_isolated(instance: IsolatedInstance, question: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what the process of an isolated instance answers, None if it does not."""
+    name = instance.control_name
+    if name is None or not instance.answers:
+        return None
+    try:
+        async with asyncio.timeout(ISOLATED_SECONDS):
+            return await _ask_there(socket_path(name), question)
+    except (OSError, ValueError, TimeoutError) as error:
+        _log.debug("%s cannot be asked: %s", instance.name, error)
+        return None
 
 
 async def _ask_there(path: Path, question: Mapping[str, Any]) -> dict[str, Any]:

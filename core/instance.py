@@ -11,6 +11,7 @@ from typing import Any, Literal
 from core import tick_statistics
 from core.connection_switch import ConnectionSwitch
 from core.device import BEING_OPENED, Device
+from core.log.origin import INSTANCE
 from core.loop import Loop
 from core.properties import Event, State
 from core.saved_settings import SavedSettings
@@ -88,6 +89,7 @@ class Instance:
 
         A device that a client disconnects is closed until one connects it; one that is lost is opened again.
         """
+        INSTANCE.set(self.device.name)
         delay = FIRST_RETRY
         while True:
             self._told.clear()

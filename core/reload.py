@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ class Reloaded:
     closed: list[str] = field(default_factory=list)
     programs: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    core: list[str] = field(default_factory=list)
+    """The keys of `[core]` that have been applied."""
     restart: list[str] = field(default_factory=list)
     """What only the next run will take."""
     failed: list[str] = field(default_factory=list)
@@ -42,13 +44,14 @@ class Reloaded:
             "closed": self.closed,
             "programs": self.programs,
             "unchanged": self.unchanged,
+            "core": self.core,
             "restart": self.restart,
             "failed": self.failed,
         }
 
 
 class Reload:
-    """Apply core.toml once more: `read` returns it as it is now, `apply_core` takes what `[core]` says.
+    """Apply core.toml once more: `read` returns it as it is now, `apply_log` takes what `[core]` says of the log.
 
     A file with a mistake changes nothing.
     """
@@ -58,12 +61,12 @@ class Reload:
         config: Config,
         read: Callable[[], Config],
         supervision: Supervision,
-        apply_core: Callable[[Config], None] = lambda _: None,
+        apply_log: Callable[[App, Config], Awaitable[None]],
     ) -> None:
         self._config = config
         self._read = read
         self._supervision = supervision
-        self._apply_core = apply_core
+        self._apply_log = apply_log
         self._one_at_a_time = asyncio.Lock()
 
     async def accompany(self, app: App) -> None:
@@ -105,8 +108,9 @@ class Reload:
                     raise ConfigError("; ".join(f"{name} cannot be made: {why}" for name, why in broken.items()))
             except CoreError as error:
                 raise ConfigError(f"nothing has been changed: {error}") from error
-            done = _compared(app.assembly, new, self._core(config))
-            self._config = config
+            done = _compared(app.assembly, new)
+            self._core(config, done)
+            await self._apply_log(app, config)
             # All that is given up goes before anything is opened: a line may go from one instance to another.
             await self._close(app, done)
             await self._open(app, new, {*done.opened, *done.reopened}, done)
@@ -117,11 +121,12 @@ class Reload:
             _log.info("%s is reloaded", config.path or "core.toml")
             return done
 
-    def _core(self, new: Config) -> list[str]:
-        old = self._config
-        fixed = [key for key in ("name", "disable", "memory_limit") if getattr(old.core, key) != getattr(new.core, key)]
-        self._apply_core(new)
-        return [f"[core] {key} has changed, which needs a restart of the run" for key in fixed]
+    def _core(self, new: Config, done: Reloaded) -> None:
+        old, self._config = self._config, new
+        changed = [key for key in new.core.__struct_fields__ if getattr(old.core, key) != getattr(new.core, key)]
+        fixed = [key for key in changed if not key.startswith("log_")]
+        done.restart += [f"[core] {key} has changed, which needs a restart of the run" for key in fixed]
+        done.core += [key for key in changed if key not in fixed]
 
     async def _close(self, app: App, done: Reloaded) -> None:
         old, titles = app.assembly, {*done.closed, *done.reopened}
@@ -177,9 +182,9 @@ class Reload:
                     done.programs.append(name)
 
 
-def _compared(old: Assembly, new: Assembly, restart: list[str]) -> Reloaded:
+def _compared(old: Assembly, new: Assembly) -> Reloaded:
     """Return what is to be closed, opened, and left as it is."""
-    done = Reloaded(restart=restart, closed=[title for title in old.tables if title not in new.tables])
+    done = Reloaded(closed=[title for title in old.tables if title not in new.tables])
     for title, table in new.tables.items():
         if title not in old.tables:
             done.opened.append(title)

@@ -93,6 +93,7 @@ def reload(name: str, as_json: bool) -> None:
             *(f"{title}: closed and opened again" for title in done["reopened"]),
             *(f"{title}: closed" for title in done["closed"]),
             *(f"{device}: its program has changed" for device in done["programs"]),
+            *(f"[core] {key}: applied" for key in done["core"]),
         ]
         for line in [*lines, *done["restart"]] or ([] if done["failed"] else ["nothing has changed"]):
             click.echo(line)

@@ -5,30 +5,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
 
 from core.cli.choices import discovered
 from core.cli.leaving import leave
+from core.cli.log_options import log_origins, log_settings
 from core.cli.run import with_transports
-from core.cli.screen import LogLines, PlainScreen
+from core.cli.run_log import LogLines
+from core.cli.screen import PlainScreen
 from core.config import parse
 from core.errors import CoreError
 from core.isolation import CONFIGURATION, child_run_name
+from core.log.formats import PriorityFormatter
+from core.log.settings import Level
 from core.transports.stdin import reserve_streams
-
-_PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
-
-
-class PriorityFormatter(logging.Formatter):
-    """Begin each line with its priority, `<3>` for an error say, as systemd takes it from programs."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the lines of a record."""
-        priority = _PRIORITIES.get(record.levelno, 6)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
 
 
 def main(name: str, source: str) -> None:
@@ -44,8 +41,15 @@ def main(name: str, source: str) -> None:
     chosen = with_transports(config, port=None, host=None, stdin_device=name, streams=streams)
     assembly = assemble(chosen, plugins)
     screen = PlainScreen(sys.stderr)
-    with LogLines(screen, chosen.core.log_level, own_lines=False, formatter=PriorityFormatter()) as lines:
-        control = Control(child_run_name(chosen.core.name, os.getpid()))
+    # Its lines are the run's, which has file and journal.
+    settings = replace(log_settings(config), file=None, json=False, journal=False)
+    with LogLines(screen, settings, formatter=PriorityFormatter(), origins=log_origins(config, plugins)) as lines:
+
+        def set_log(said: Mapping[str, Any]) -> None:
+            level, levels = msgspec.convert((said["level"], said["levels"]), tuple[Level, dict[str, Level]])
+            lines.apply(replace(settings, level=level, levels=levels))
+
+        control = Control(child_run_name(chosen.core.name, os.getpid()), set_log=set_log)
         # Its parts are told by the run that has started it.
         companions = (screen.accompany, control.serve)
         states = state_folder(chosen.core.name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from core.app import App
-    from core.cli.screen import LogLines
+    from core.cli.run_log import LogLines
 
 PATIENCE_SECONDS = 0.4
 """How long threads and atexit functions of plugins have until the process ends without them."""

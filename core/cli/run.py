@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
+
+from core.cli.log_options import LogOptions, log_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.config import Config, Table
-
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @click.command("run")
@@ -27,7 +26,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
     "--stdin", "stdin_device", metavar="NAME", help="Speak INDI on stdin and stdout for the device NAME only."
 )
 @click.option("--no-plugin", multiple=True, metavar="NAME", help="Do not load this plugin; may be given again.")
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="How much to log; core.toml's level otherwise.")
+@log_options
 @click.option("--view", is_flag=True, help="Show devices, programs and the log on a whole screen, with keys.")
 @click.option("--plain", is_flag=True, help="Print plain lines on a terminal too, no live picture.")
 def run(
@@ -36,7 +35,7 @@ def run(
     host: str | None,
     stdin_device: str | None,
     no_plugin: tuple[str, ...],
-    log_level: str | None,
+    log: LogOptions,
     view: bool,
     plain: bool,
 ) -> None:
@@ -50,9 +49,11 @@ def run(
     from core.assembly import assemble
     from core.cli.choices import chosen_config, discovered, with_default
     from core.cli.leaving import leave
-    from core.cli.screen import LogLines, PlainScreen
+    from core.cli.log_options import log_origins, log_settings, with_log_options, without_effect
+    from core.cli.run_log import LogLines
+    from core.cli.screen import PlainScreen
     from core.cli.view.terminal import can_move_cursor
-    from core.control import Control
+    from core.control import Control, tell_isolated_log
     from core.drivers.descriptor_limit import raise_descriptor_limit
     from core.errors import ConfigError
     from core.reload import Reload
@@ -71,8 +72,9 @@ def run(
     found = chosen_config(config)
     plugins = discovered(found, no_plugin)
     chosen, notices = with_default(found, plugins)
-    if log_level is not None:
-        chosen = dataclasses.replace(chosen, core=msgspec.structs.replace(chosen.core, log_level=log_level))
+    chosen = with_log_options(chosen, log)
+    settings = log_settings(chosen)
+    notices = [*notices, *without_effect(settings, chosen, plugins)]
     chosen = with_transports(chosen, port=port, host=host, stdin_device=stdin_device, streams=streams or (0, 1))
     assembly = assemble(chosen, plugins)
     if not assembly.devices and not any(transport.brings_devices for transport in assembly.transports):
@@ -95,25 +97,37 @@ def run(
         screen: PlainScreen = LiveScreen()
     else:
         screen = PlainScreen(sys.stderr if stdin_device is not None else sys.stdout)
-    lines = LogLines(screen, chosen.core.log_level, own_lines=live)
+    lines = LogLines(
+        screen,
+        settings,
+        run=chosen.core.name,
+        own_lines=live,
+        for_people=live or shown is not None,
+        origins=log_origins(chosen, plugins),
+    )
     with contextlib.closing(shown) if shown is not None else contextlib.nullcontext(), lines:
         for record in plugins.records:
             if record.state not in ("active", "disabled"):
-                screen.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
+                lines.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
         for notice in (*notices, *_without_effect(chosen, port=port, host=host)):
-            screen.say(notice)
+            lines.say(notice)
         supervision = Supervision(Notifier())
         companions: tuple[Companion, ...] = (screen.accompany, supervision.accompany)
         reload = None
         if (path := chosen.path) is not None:
 
             def read() -> Config:
-                again = configuration.load(path)
+                again = with_log_options(configuration.load(path), log)
                 return with_transports(
                     again, port=port, host=host, stdin_device=stdin_device, streams=streams or (0, 1)
                 )
 
-            reload = Reload(chosen, read, supervision)
+            async def apply_log(app: App, config: Config) -> None:
+                lines.know(log_origins(config, plugins))
+                lines.apply(log_settings(config))
+                await tell_isolated_log(app, log_settings(config))
+
+            reload = Reload(chosen, read, supervision, apply_log)
             if supervised():
                 companions += (reload.accompany,)
         if shown is not None:
@@ -122,7 +136,7 @@ def run(
             companions += (Control(chosen.core.name, reload.answer if reload is not None else None).serve,)
         # A run without core.toml is one for trying, and leaves nothing behind.
         states = state_folder(chosen.core.name) if chosen.path is not None else None
-        app = App(assembly, plugins, say=screen.say, companions=companions, state_folder=states)
+        app = App(assembly, plugins, say=lines.say, companions=companions, state_folder=states)
         app.router.memory.limit = chosen.core.memory_limit or app.router.memory.limit
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)

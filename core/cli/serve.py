@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from core.cli.log_options import LogOptions, log_options
+
 if TYPE_CHECKING:
     from core.drivers.fifo import FifoCommand, FifoReader
     from core.drivers.fleet import Fleet
+    from core.log.settings import Level
 
 INDISERVER_SOCKET = "/tmp/indiserver"  # noqa: S108 - the name of an abstract socket, not a file
 MEGABYTE = 1 << 20
@@ -47,6 +50,7 @@ COMMAND_NAME = Path("/proc/self/comm")
 @click.option("-f", "fifo", type=click.Path(path_type=Path), help="Take start and stop commands from this FIFO.")
 @click.option("-l", "messages", type=click.Path(path_type=Path), help="Log messages to DIR/YYYY-MM-DD.islog.")
 @click.option("-v", "verbose", count=True, help="Say more on stderr; -vv still more.")
+@log_options
 @click.option("--host", help='Listen on this address instead of localhost; "" means all.')
 @click.option(
     "--max-clients", "clients", type=click.IntRange(1), default=1000, show_default=True, help="Clients at most."
@@ -80,6 +84,7 @@ def serve(
     fifo: Path | None,
     messages: Path | None,
     verbose: int,
+    log: LogOptions,
     host: str | None,
     clients: int,
     blob: int,
@@ -95,7 +100,10 @@ def serve(
     from core.assembly import Assembly
     from core.cli import INDISERVER
     from core.cli.leaving import leave
-    from core.cli.screen import LogLines, PlainScreen
+    from core.cli.log_options import log_settings, with_log_options
+    from core.cli.run_log import LogLines
+    from core.cli.screen import PlainScreen
+    from core.config import Config, CoreTable
     from core.control import Control
     from core.drivers.descriptor_limit import raise_descriptor_limit
     from core.drivers.fifo import FifoReader, StartDriver
@@ -128,11 +136,14 @@ def serve(
         pending_streams=stream * MEGABYTE or NEVER_DROPPED,
         write_deadline=deadline,
     )
+    by_verbosity: tuple[Level, ...] = ("warning", "info", "debug")
+    core_table = CoreTable(log_level=by_verbosity[min(verbose, 2)])
+    lines = LogLines(screen, log_settings(with_log_options(Config(core_table), log)), run=name)
     assembly = Assembly(transports=[Server("server", options)])
     app = App(
         assembly,
         PluginSet([]),
-        say=screen.say,
+        say=lines.say,
         companions=(screen.accompany, Control(name).serve),
         ends_with_drivers=fifo is None,
     )
@@ -146,7 +157,7 @@ def serve(
         commands: asyncio.Queue[FifoCommand] = asyncio.Queue(1000)
         reader = FifoReader(fifo, commands.put_nowait)
         app.add_companion(lambda _: _read_fifo(reader, commands, fleet))
-    with LogLines(screen, ("warning", "info", "debug")[min(verbose, 2)], own_lines=False) as lines:
+    with lines:
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)
 

@@ -26,6 +26,10 @@ Frame = TypeVar("Frame")
 F = TypeVar("F", contravariant=True)
 
 
+def _lost(count: int) -> str:
+    return f"({count} lines are lost: nobody has read them in time)"
+
+
 class Sink(Protocol[F]):
     """Be where output goes; all methods may block, and are called in the writer's thread."""
 
@@ -42,12 +46,19 @@ class Sink(Protocol[F]):
 class Writer(Generic[Frame]):
     """Write lines, in their order, and of many frames the newest.
 
-    `on_gone` is called once, in the thread, when nobody is left who could read.
+    `on_gone` is called once, in the thread, when nobody is left who could read; `lost` makes the line that stands for
+    those that were lost.
     """
 
-    def __init__(self, sink: Sink[Frame], on_gone: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        sink: Sink[Frame],
+        on_gone: Callable[[], None] = lambda: None,
+        lost: Callable[[int], str] = _lost,
+    ) -> None:
         self._sink = sink
         self._on_gone = on_gone
+        self._lost_line = lost
         self._something = threading.Condition()
         self._lines: deque[str] = deque()
         self._waiting = 0
@@ -73,11 +84,15 @@ class Writer(Generic[Frame]):
             self._frame = frame
             self._begin()
 
-    def close(self) -> bool:
-        """Write what is left, but give it no more than END_SECONDS; return whether all has been written."""
+    def finish(self) -> None:
+        """Take the end in hand: write what is left."""
         with self._something:
             self._ending = True
             self._something.notify()
+
+    def close(self) -> bool:
+        """Write what is left, but give it no more than END_SECONDS; return whether all has been written."""
+        self.finish()
         thread = self._thread
         if thread is None:
             return True
@@ -100,7 +115,7 @@ class Writer(Generic[Frame]):
                 lines = [self._lines.popleft() for _ in range(min(len(self._lines), BATCH))]
                 self._waiting -= sum(map(len, lines)) + len(lines)
                 if self._lost and not self._lines and not self._gone:
-                    lines.append(f"({self._lost} lines are lost: nobody has read them in time)")
+                    lines.append(self._lost_line(self._lost))
                     self._lost = 0
                 frame, self._frame = self._frame, None
                 over = self._ending and not self._lines

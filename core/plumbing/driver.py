@@ -13,6 +13,7 @@ from typing import Any
 from core.device import Device
 from core.errors import ProtocolError, ValueRefused
 from core.indi import DelProperty, Frame, Run, VectorMessage
+from core.log.origin import INSTANCE
 from core.loop import Loop
 from core.plumbing.commands import Command, CommandQueue
 from core.plumbing.connection import Connection
@@ -184,6 +185,7 @@ class DeviceDriver:
     async def _carry_out(self, queue: CommandQueue) -> None:
         """Carry out what has come, one command after another; one that has waited is the last."""
         device = self._device
+        INSTANCE.set(device.name)
         while True:
             command = queue.commands.popleft()
             self._bytes -= command.length

@@ -8,6 +8,7 @@ import logging
 from core.device import Device
 from core.errors import ProtocolError, ValueRefused
 from core.indi import DelProperty, Message, Notice, VectorMessage
+from core.log.origin import INSTANCE
 from core.loop import Loop
 from core.plumbing.interest import Interest
 from core.plumbing.wire import new_values
@@ -64,7 +65,11 @@ class SnoopQueue:
     def _advance(self) -> None:
         while self._waiting and self._running is None:
             news = self._waiting.pop(next(iter(self._waiting)))
-            self._running = Loop.current().run_lent(self._device.on_snoop(news), self._ended)
+            self._running = Loop.current().run_lent(self._give(news), self._ended)
+
+    async def _give(self, news: Snooped) -> None:
+        INSTANCE.set(self._device.name)
+        await self._device.on_snoop(news)
 
     def _ended(self, _result: None, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, asyncio.CancelledError):
