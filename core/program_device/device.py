@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Coroutine, Hashable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -69,6 +70,7 @@ class ProgramDevice(Device):
         self._runs = Runs(self._spawn_program, self._free, self._show)
         self._selected: str | None = None
         self._settings: dict[str, dict[str, Any]] = {}
+        self._turns = asyncio.Lock()
         chosen = getattr(self.options, "if_busy", IF_BUSY[0])
         self.program_if_busy.replace_members({one: Switch(one == chosen, label=one) for one in IF_BUSY})
 
@@ -84,6 +86,14 @@ class ProgramDevice(Device):
 
     def settle(self) -> None:
         """Bring out at once what the outputs have been set to, and tell it; for devices that collect changes."""
+
+    def in_turn(self) -> AbstractAsyncContextManager[object]:
+        """Return a context that is entered when the programs are as clients have asked for before.
+
+        A handler waits that way for a program that still ends, since the commands of different vectors do not wait for
+        each other: `program.none` followed by an LED.
+        """
+        return self._turns
 
     def accepts(self, program: Program) -> bool:
         """Return whether the program's first parameter may be this device."""
@@ -207,6 +217,10 @@ class ProgramDevice(Device):
         """Run the program that a client has chosen in the region that is set; `none` ends what runs there."""
         chosen = next(name for name, on in new.items() if on)
         region = self.program_region["region"]
+        async with self.in_turn():
+            await self._choose(chosen, region)
+
+    async def _choose(self, chosen: str, region: str) -> None:
         if chosen == NONE:
             place = self.region(region)
             await self._runs.stop(
@@ -236,6 +250,10 @@ class ProgramDevice(Device):
     @SWITCHES.on_new
     async def choose_settings(self, new: dict[str, Any]) -> None:
         """Start the program whose settings are shown anew with others, or keep them for its next start."""
+        async with self.in_turn():
+            await self._change_settings(new)
+
+    async def _change_settings(self, new: dict[str, Any]) -> None:
         if (name := self._selected) is None:
             raise ValueRefused("no program has been chosen yet")
         program = self.programs[name]

@@ -96,7 +96,8 @@ class MatrixProperties(ProgramDevice, Matrix):
     @leds.on_new
     async def set_leds(self, new: dict[str, bool]) -> None:
         """Light what a client has chosen, while no program has one of these LEDs."""
-        self._set(new, "LEDs")
+        async with self.in_turn():
+            self._set(new, "LEDs")
 
     @frame.on_new
     async def set_frame(self, new: dict[str, str]) -> None:
@@ -109,8 +110,9 @@ class MatrixProperties(ProgramDevice, Matrix):
                 f"frame: {new['picture']!r} is no picture of this matrix; one is {example} with X for lit"
             )
         pairs = zip(self.all, "".join(rows), strict=True)
-        self._set({led.name: one == LIT for led, one in pairs}, "the frame")
-        self.frame.update(picture="/".join(rows))
+        async with self.in_turn():
+            self._set({led.name: one == LIT for led, one in pairs}, "the frame")
+            self.frame.update(picture="/".join(rows))
 
     @press.on_new
     async def press_buttons(self, new: dict[str, bool]) -> None:
