@@ -37,6 +37,9 @@ def taken(stream: MessageStream, data: bytes) -> Iterable[bytes]:
         if isinstance(piece, bytes):
             stream.learn(Frame(piece))
             yield piece
+        elif isinstance(piece, Frame):
+            stream.learn(piece)
+            yield piece.raw
         else:
             yield piece.data if isinstance(piece, Run) else piece.raw
 

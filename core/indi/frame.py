@@ -34,29 +34,52 @@ class Frame:
     whoever took it off the wire.
     """
 
-    __slots__ = ("_passing", "attachments", "bodies", "device", "element", "name", "raw", "tag")
+    __slots__ = ("_element", "_passing", "attachments", "bodies", "device", "is_known", "name", "raw", "tag")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
+        self.is_known = False
         if raw.count(b"<") > MAXIMUM_MARKUP:
             raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP // 2} elements")
         self.attachments: object = None
         self._passing: bytes | None = None
         self.bodies: tuple[bytes, ...] | None = None
-        self.element: etree._Element
+        self._element: etree._Element | None
         if _BLOB_VECTOR.match(raw):
             skeleton, self.bodies = _without_bodies(raw)
-            self.element = prove(skeleton)
+            element = prove(skeleton)
         else:
-            self.element = prove(raw)
+            element = prove(raw)
             if b"<!" in raw or b"<?" in raw:
                 # The parsers of libindi skip to the next ">": what hides in a comment or CDATA would become a command.
-                self.raw = write(self.element)
-        if len(self.element.attrib) > MAXIMUM_ATTRIBUTES:
+                self.raw = write(element)
+        if len(element.attrib) > MAXIMUM_ATTRIBUTES:
             raise ProtocolError(f"a message has more than {MAXIMUM_ATTRIBUTES} attributes")
-        self.tag = str(self.element.tag)
+        self._element = element
+        self.tag = str(element.tag)
         self.device = self._attribute("device")
         self.name = self._attribute("name")
+
+    @classmethod
+    def known(cls, raw: bytes, tag: str, device: str, name: str) -> Frame:
+        """Return the frame of an element that is known to be well-formed and to bring no BLOBs."""
+        frame = cls.__new__(cls)
+        frame.raw, frame.tag, frame.device, frame.name = raw, tag, device, name
+        frame.is_known = True
+        frame.attachments = frame.bodies = frame._element = frame._passing = None
+        return frame
+
+    @property
+    def element(self) -> etree._Element:
+        """Return the element, for who wants to see more of it; without the base64 of its BLOBs."""
+        if self._element is None:
+            self._element = prove(self.raw)
+        return self._element
+
+    @property
+    def said(self) -> str | None:
+        """Return what it says to people."""
+        return self.element.get("message") if b"message" in self.raw else None
 
     @property
     def verb(self) -> str:
@@ -85,7 +108,7 @@ class Frame:
     @property
     def has_message(self) -> bool:
         """Return whether it says something to people."""
-        return self.element.get("message") is not None
+        return self.said is not None
 
     def count(self, _run: bytes) -> int:
         """Return that this is one message, for who takes runs of them as well."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from core.errors import ProtocolError
 from core.indi.frame import Frame, base64_only, without_false_length
 from core.indi.framing import MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
+from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton, Skeletons, is_proper
 
 LONG_BLOB = 4096
@@ -61,11 +62,14 @@ class BlobClosing:
     raw: bytes
 
 
-Piece = bytes | Run | BlobOpening | BlobPart | BlobClosing
+Piece = bytes | Frame | Run | BlobOpening | BlobPart | BlobClosing
 
 
 class MessageStream(Framer):
-    """Turn what arrives into pieces; raise ProtocolError for what is none, as `Framer` does."""
+    """Turn what arrives into pieces; raise ProtocolError for what is none, as `Framer` does.
+
+    Peers may share the `shapes` that lxml has proven.
+    """
 
     def __init__(
         self,
@@ -73,8 +77,10 @@ class MessageStream(Framer):
         maximum_size: int = MAXIMUM_SIZE,
         maximum_blob: int = MAXIMUM_BLOB,
         maximum_depth: int = MAXIMUM_DEPTH,
+        shapes: Shapes | None = None,
     ) -> None:
         super().__init__(maximum_size=maximum_size, maximum_blob=maximum_blob, maximum_depth=maximum_depth)
+        self._shapes = shapes or Shapes()
         self._skeletons = Skeletons()
         self._last: Skeleton | None = None
         self._verb = b""  # of the BLOB vector that is open
@@ -95,20 +101,20 @@ class MessageStream(Framer):
         if self._start < 0 and not self._until:
             if self._at == len(self._buffer):
                 return None
-            if self._buffer.__class__ is bytes:
-                run = self._run()
-                if run is not None:
-                    return run
+            if self._buffer.__class__ is bytes and (piece := self._seen_before()) is not None:
+                return piece
         element = self.next_element()
         if element is None and self._start >= 0 and len(self._buffer) - self._start >= LONG_BLOB:
             return self._opening()
         return element
 
     def learn(self, frame: Frame) -> None:
-        """Take note of an element that lxml has proven, so that others like it come in runs."""
+        """Take note of an element that is well-formed, so that others like it need not be proven again."""
+        if not frame.is_known:
+            self._shapes.learn(frame)
         self._skeletons.consider(frame.raw, frame)
 
-    def _run(self) -> Run | None:
+    def _seen_before(self) -> Run | Frame | None:
         data = bytes(self._buffer)
         at = self._at
         skeleton = self._last
@@ -119,7 +125,7 @@ class MessageStream(Framer):
                 at = space.end() if space is not None else at
             found = self._skeletons.find(data, at)
             if found is None:
-                return None
+                return self._of_known_shape(data, at)
             skeleton, end = found
             self._last = skeleton
         if skeleton is None:
@@ -130,6 +136,14 @@ class MessageStream(Framer):
             return None
         self._at = end
         return Run(skeleton, run)
+
+    def _of_known_shape(self, data: bytes, at: int) -> Frame | None:
+        found = self._shapes.find(data, at)
+        if found is None:
+            return None
+        end, tag, device, name = found
+        self._at = end
+        return Frame.known(data[at:end], tag, device, name)
 
     def _opening(self) -> BlobOpening | None:
         """Begin to give out a BLOB vector in pieces, if enough of it is there."""

@@ -73,7 +73,9 @@ class Connection:
         self.closed = False
         self._refused = False
         self._only = only
-        self._stream = MessageStream(maximum_size=self.limits.maximum_size, maximum_blob=self.limits.maximum_blob)
+        self._stream = MessageStream(
+            maximum_size=self.limits.maximum_size, maximum_blob=self.limits.maximum_blob, shapes=router.shapes
+        )
         self._backlog: Iterator[bytes] = iter(())
         self._passage: Passage | None = None
         self._held: set[object] = set()
@@ -152,6 +154,8 @@ class Connection:
                     self._backlog = self.router.receive_run(self, piece)
                 elif isinstance(piece, bytes):
                     self._route(piece)
+                elif isinstance(piece, Frame):
+                    self._route_frame(piece)
                 else:
                     self._pass_blob(piece)
         except ProtocolError as error:
@@ -178,9 +182,11 @@ class Connection:
         )
 
     def _route(self, raw: bytes) -> None:
-        frame = Frame(raw)
+        self._route_frame(Frame(raw))
+
+    def _route_frame(self, frame: Frame) -> None:
         try:
-            if frame.is_blob and b"attached" in raw:
+            if frame.is_blob and b"attached" in frame.raw:
                 frame.attachments = self._take_attachments(frame)
             else:
                 self._stream.learn(frame)

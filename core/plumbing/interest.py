@@ -27,6 +27,11 @@ class Interest:
         self.blobs = BlobPermission(blobs)
         self._count = 0
 
+    @property
+    def asks(self) -> bool:
+        """Return whether anything has been asked for."""
+        return self.everything or bool(self.named)
+
     def ask(self, device: str | None, name: str | None) -> bool:
         """Take note of a getProperties; return whether that changes anything."""
         if device is not None:

@@ -9,6 +9,7 @@ from typing import Protocol
 from core.errors import PluginConflict
 from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
 from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest
+from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton
 from core.indi.versions import is_newer
 from core.plumbing.attachments import without_attachments
@@ -92,11 +93,14 @@ class Router:
         self.on_message: Callable[[str | None, str], None] | None = None
         """Is called with what drivers say to people."""
         self.memory = Memory()
+        self.shapes = Shapes()
+        """Of the messages of all peers: what one has sent in proper form others may send as well."""
         self.blob_wishes = BlobWishes(
             lambda server, device: device not in self.drivers and self.owners.get(device, server) is server
         )
         """What servers behind us are told of BLOBs."""
         self._version = 0
+        self._audience: tuple[int, tuple[Connection, ...]] = (-1, ())
 
     def look_at_memory(self) -> None:
         """See to it that what is held for the peers stays within limits."""
@@ -291,7 +295,7 @@ class Router:
             return Targets([], whole=True)
         if not self._owns(origin, device, defining=False):
             return Targets([], whole=False)
-        self._log(device, frame.element.get("message"))
+        self._log(device, frame.said)
         peers = [peer for peer in self.peers if peer is not origin and peer.wants_message(device, name, blob=True)]
         return Targets(peers, whole=self._anybody_listens(device, name, blob=True))
 
@@ -352,18 +356,26 @@ class Router:
             known = ", ".join(sorted(name for name in (*self.drivers, *self.owners) if origin.may_see(name)))
             origin.say(f"there is no device {device!r}; there is {known or 'none'}")
 
+    def _listening(self) -> tuple[Connection, ...]:
+        """Return the peers that have asked for anything at all; most drivers never do."""
+        version, peers = self._audience
+        if version != self._version:
+            peers = tuple(peer for peer in self.peers if peer.interest.asks)
+            self._audience = self._version, peers
+        return peers
+
     def _news(self, origin: Connection, frame: Frame) -> None:
         """Pass on what a driver behind a connection says, of devices that are its own."""
         device, name = frame.device, frame.name
         if device is not None and not self._owns(origin, device, defining=frame.verb == "def"):
             return
-        self._log(device, frame.element.get("message"))
+        self._log(device, frame.said)
         if frame.tag == "defBLOBVector" and device is not None:
             self.blob_wishes.defined(origin, device, name)
         if frame.tag == "delProperty" and name is None and device is not None:
             self.owners.pop(device, None)
             self._changed()
-        for peer in tuple(self.peers):
+        for peer in self._listening():
             if peer is not origin and peer.wants_message(device, name, blob=frame.tag == "setBLOBVector"):
                 peer.pass_on(frame, origin)
         self._snooped(frame)
