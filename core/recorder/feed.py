@@ -17,7 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import core
-from core.drivers.stderr_log import StderrLog
 from core.recorder.protocol import (
     MESSAGE_BYTES,
     VALUE,
@@ -211,6 +210,8 @@ class _Child:
             self._pidfd = os.pidfd_open(self._popen.pid)
             ours.pop_all()
         self.process = self._popen.pid
+        from core.drivers.stderr_log import StderrLog  # here, because every listing of plugins imports this module
+
         self._stderr = StderrLog(name, reading)
         self._loop.add_reader(self._socket, self._readable)
         self._loop.add_reader(self._pidfd, self._gone)
