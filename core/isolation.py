@@ -23,6 +23,7 @@ from core.control_path import socket_path
 from core.drivers.executable import Executable
 from core.indi import PingRequest
 from core.loop import Loop
+from core.plumbing import Router
 
 __all__ = ["CONFIGURATION", "KEY", "IsolatedInstance", "child_run_name", "isolated_text"]
 
@@ -83,6 +84,17 @@ class IsolatedInstance(Executable):
         """Return the name of the run that its process is, None if there is none."""
         return child_run_name(self._run_name, self.process) if self.process is not None else None
 
+    async def open(self, router: Router) -> None:
+        """Get ready, and keep the name from all other drivers, also while the process is started again."""
+        await super().open(router)
+        router.reserved[self.name] = None
+
+    async def close(self) -> None:
+        """Close the connection and give the name up."""
+        await super().close()
+        if self._router is not None:
+            self._router.reserved.pop(self.name, None)
+
     async def run(self) -> None:
         """Run it until cancelled, and end it when it hangs."""
         async with TaskGroup() as group:
@@ -122,6 +134,8 @@ class IsolatedInstance(Executable):
         self._has_spoken = False
         self._unanswered = 0
         super()._started(sock)
+        if self._router is not None:
+            self._router.reserved[self.name] = self._connection
 
     def _ended(self, why: str) -> None:
         if (name := self.control_name) is not None:

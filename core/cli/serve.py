@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import sys
 from contextlib import suppress
@@ -49,7 +50,7 @@ COMMAND_NAME = Path("/proc/self/comm")
 @click.option("-u", "unix", metavar="PATH", help="Listen on this abstract Unix socket as well.")
 @click.option("-f", "fifo", type=click.Path(path_type=Path), help="Take start and stop commands from this FIFO.")
 @click.option("-l", "messages", type=click.Path(path_type=Path), help="Log messages to DIR/YYYY-MM-DD.islog.")
-@click.option("-v", "verbose", count=True, help="Say more on stderr; -vv still more.")
+@click.option("-v", "verbose", count=True, help="Show events; -vv messages by their heads; -vvv whole.")
 @log_options
 @click.option("--host", help='Listen on this address instead of localhost; "" means all.')
 @click.option(
@@ -147,6 +148,12 @@ def serve(
         companions=(screen.accompany, Control(name).serve),
         ends_with_drivers=fifo is None,
     )
+    if verbose:
+        app.router.comings = logging.INFO
+    if verbose > 1:
+        from core.plumbing.traffic import Traffic
+
+        app.router.traffic = Traffic(whole=verbose > 2)
     if memory is not None:
         app.router.memory.limit = memory * MEGABYTE
     fleet = Fleet(app.add_transport, app.remove_transport, restarts=restarts, maximum_blob=blob * MEGABYTE)

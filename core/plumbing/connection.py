@@ -54,11 +54,18 @@ class Connection:
         limits: PeerLimits | None = None,
     ) -> None:
         self.router = router
+        self.limits = limits or PeerLimits()
+        make_stream: Callable[..., MessageStream] = MessageStream
+        if router.traffic is not None:
+            make_stream = router.traffic.stream(peer)
+            channel = router.traffic.channel(peer, channel)
+        self._stream = make_stream(
+            maximum_size=self.limits.maximum_size, maximum_blob=self.limits.maximum_blob, shapes=router.shapes
+        )
         self.channel = channel
         self.peer = peer
         self.role: Role = role
         self.remote = remote
-        self.limits = limits or PeerLimits()
         # A driver that is busy reads nothing for as long as it likes.
         self.outbox = Outbox(
             channel,
@@ -73,9 +80,6 @@ class Connection:
         self.closed = False
         self._refused = False
         self._only = only
-        self._stream = MessageStream(
-            maximum_size=self.limits.maximum_size, maximum_blob=self.limits.maximum_blob, shapes=router.shapes
-        )
         self._backlog: Iterator[bytes] = iter(())
         self._passage: Passage | None = None
         self._held: set[object] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.errors import PluginConflict
 from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
@@ -19,6 +19,9 @@ from core.plumbing.connection import Connection
 from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
 from core.plumbing.snooping import SnoopQueue
+
+if TYPE_CHECKING:
+    from core.plumbing.traffic import Traffic
 
 _log = logging.getLogger("core.router")
 
@@ -90,8 +93,14 @@ class Router:
         self.peers: list[Connection] = []
         self.owners: dict[str, Connection] = {}
         """Which connection's driver each device belongs to that is not of this process."""
+        self.reserved: dict[str, Connection | None] = {}
+        """Names that only one connection may claim, or none for now: of instances that run elsewhere."""
         self.on_message: Callable[[str | None, str], None] | None = None
         """Is called with what drivers say to people."""
+        self.traffic: Traffic | None = None
+        """Shows what the peers that come from now on say and hear; None if nobody looks."""
+        self.comings = logging.DEBUG
+        """As what is logged who comes and goes."""
         self.memory = Memory()
         self.shapes = Shapes()
         """Of the messages of all peers: what one has sent in proper form others may send as well."""
@@ -383,6 +392,9 @@ class Router:
     def _owns(self, origin: Connection, device: str, *, defining: bool) -> bool:
         if device in self.drivers:
             origin.forged(f"something of {device!r}, which is a device of this process")
+            return False
+        if self.reserved.get(device, origin) is not origin:
+            origin.forged(f"something of {device!r}, which is an instance of this run")
             return False
         owner = self.owners.get(device)
         if owner is None and defining:

@@ -132,9 +132,10 @@ def connect(
     def on_lost() -> None:
         known.discard(connection)
         connection.close()
+        _log.log(router.comings, "%s has gone", peer)
 
     channel = StreamChannel(end, end, on_data=on_data, on_end=on_end, on_lost=on_lost)
     connection = Connection(router, channel, peer, only=only, limits=limits)
     known.add(connection)
-    _log.debug("%s has connected", peer)
+    _log.log(router.comings, "%s has connected", peer)
     return connection

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,32 @@ def test_it_dies_alone_and_is_started_again_with_growing_delay(start: Start, way
             seen.append(int(watcher.until(COUNT.pattern).group(1)))
     # The other instance has not missed a beat, and its clients none of them.
     assert seen[2:] == list(range(seen[2], seen[2] + len(seen) - 2))
+
+
+THIEF = """
+import os, select
+while True:
+    if select.select([0], [], [], 0.005)[0] and not os.read(0, 65536):
+        break
+    for names in b'device="fragile" name="stolen"', b'device="thief" name="own"':
+        os.write(1, b'<defTextVector ' + names + b' state="Ok" perm="ro"><defText name="a"/></defTextVector>')
+"""
+
+
+@pytest.mark.usefixtures("plugin")
+def test_its_name_is_kept_for_it_while_it_is_started_again(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "thief.py").write_text(THIEF)
+    thief = f"[transport.thief]\ntype = 'driver'\ncommand = '{sys.executable} {tmp_path}/thief.py'\n"
+    run = start("--plain", configuration=f"{CONFIGURATION}{thief}[transport.server]\nport = 0\n")
+    with RawClient(run.port) as client:
+        for _ in range(2):
+            assert b"stolen" not in client.until(rb"^.*?" + DEFINED).group()
+            client.send(choose("abort"))
+            assert b"stolen" not in client.until(rb"^.*?" + GONE).group()
+            # The thief is alive and tries it all the time.
+            client.until(rb'<defTextVector device="thief"')
+        assert b"stolen" not in client.until(rb"^.*?" + DEFINED).group()
+    run.log.until("driver thief sent something of 'fragile', which is an instance of this run")
 
 
 @pytest.mark.usefixtures("plugin")

@@ -224,3 +224,21 @@ def test_messages_are_logged_in_a_file_a_day(serve: Serve, home: Path) -> None:
         return any("Telescope Simulator: " in file.read_text() for file in home.glob("*.islog"))
 
     wait_until(logged, "a logged message")
+
+
+@pytest.mark.parametrize(
+    ("verbose", "lines"),
+    [
+        ("-v", [r"client \S+ port \d+ has connected", r"client \S+ port \d+ has gone"]),
+        ("-vv", [r"to driver \w+: getProperties version='1.7'", r"from client .*: getProperties version='1.7'"]),
+        ("-vvv", [r"from driver \w+: <defSwitchVector .*<defSwitch .*</defSwitchVector>", r"to client .*: <def"]),
+    ],
+)
+def test_what_is_shown_of_the_traffic(serve: Serve, verbose: str, lines: list[str]) -> None:
+    server = serve(verbose, "-p", "0", TELESCOPE)
+    with RawClient(server.port) as client:
+        client.until(rb"<defSwitchVector[^>]*CONNECTION")
+    for line in lines:
+        server.log.until(line)
+    server.log.until("has gone")
+    assert (verbose == "-v") == (not any("getProperties" in line for line in server.log.all))
