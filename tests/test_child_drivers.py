@@ -326,12 +326,26 @@ def test_why_it_cannot_be_started_is_told(
             await child.task
             assert child.sockets == []
             assert child.ends == []
-            assert child.driver.statistics.failures == 3
+            # To try it again would be of no use.
+            assert child.driver.statistics.failures == 1
             assert child.driver.statistics.starts == 0
             assert why in child.driver.statistics.last_end
 
     run(main)
-    assert sum(why in record.getMessage() for record in caplog.records) == 3
+    assert sum(why in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_program_that_is_installed_later_is_waited_for(tmp_path: Path) -> None:
+    program = tmp_path / "driver"
+
+    async def main() -> None:
+        async with running(str(program), starts=0, first_delay=0.01, longest_delay=0.01) as child:
+            await until(lambda: child.driver.statistics.failures >= 3, "it to be tried again")
+            program.write_text("#!/bin/sh\nexec cat\n")
+            program.chmod(0o755)
+            await until(lambda: child.sockets, "it to be started")
+
+    run(main)
 
 
 def test_restarts_leave_nothing_behind() -> None:

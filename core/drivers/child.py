@@ -64,7 +64,8 @@ class ChildDriver:
     comes out of `run`, when the driver has been ended.
 
     A program without a slash in its name is sought on the PATH of `environment` (ours if None). `restarts` is how often
-    it may be started again, None for ever; those that `restart` asks for are not counted. The delay before a start
+    it may be started again, None for ever; those that `restart` asks for are not counted, and a program that does not
+    exist, or cannot be executed, is tried again only with None. The delay before a start
     grows from `first_delay` to `longest_delay` seconds by doubling, and begins anew after a minute of running. Raises
     ConfigError for a command or an environment that no process can have.
     """
@@ -96,6 +97,7 @@ class ChildDriver:
         self._ward: Ward | None = None
         self._restart = asyncio.Event()
         self._blame = ""
+        self._unusable = False
         self._starts = self._failures = 0
         self._process: int | None = None
         self._since: float | None = None
@@ -163,6 +165,9 @@ class ChildDriver:
                 delay = self._first_delay
                 self._log.info("%s: ended (%s), as asked; it is started again", self.name, self._last_end)
                 continue
+            if left is not None and self._unusable:
+                self._log.error("%s: %s; nothing of that changes by trying it again", self.name, self._last_end)
+                return
             if left == 0:
                 self._log.error("%s: %s; it is not started again", self.name, self._last_end)
                 return
@@ -188,6 +193,7 @@ class ChildDriver:
         """Start it and wait until it and all that it has started is gone, however this is left."""
         environment = os.environ if self._environment is None else self._environment
         self._blame = ""
+        self._unusable = False
         try:
             ward, end, stderr = guardianship.start(self.name, self.command, environment)
         except OSError as error:
@@ -232,6 +238,7 @@ class ChildDriver:
                 else:
                     end.close()
                     self._failures += 1
+                    self._unusable = ward.unusable
                     self._last_end = f"cannot be started: {why}"
 
     def _give(self, end: socket.socket) -> None:

@@ -35,7 +35,9 @@ class _FleetDriver(Executable):
         """Run the program until cancelled, or until it has used up its restarts."""
         try:
             await super().run()
-            _log.error("Driver %s: Terminated after #%d restarts.", self._driver, self.options.restarts)
+            done = self.child.statistics if self.child is not None else None
+            restarts = done.starts + done.failures - 1 if done is not None else 0
+            _log.error("Driver %s: Terminated after #%d restarts.", self._driver, restarts)
         finally:
             self._on_end(self.name)
 

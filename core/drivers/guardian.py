@@ -89,6 +89,12 @@ def descendants(ancestor: int, spared: frozenset[int] = frozenset()) -> list[int
     return found
 
 
+LASTING = 127
+"""The exit status that a shell has for a program that cannot be found."""
+
+_LASTING_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ENOEXEC, errno.ELOOP)
+
+
 def why_not(path: bytes, number: int) -> str:
     """Return in one sentence why a program could not be executed, from the errno of the attempt."""
     name = os.fsdecode(path)
@@ -113,12 +119,12 @@ def why_not(path: bytes, number: int) -> str:
     return f"{name}: {os.strerror(number)}"
 
 
-def execute(command: Strings, environment: Strings) -> str:
-    """Become the program, sought on the PATH of the environment; return the reason if that cannot be."""
+def execute(command: Strings, environment: Strings) -> tuple[str, int]:
+    """Become the program, sought on the PATH of the environment; return the reason and the errno if that cannot be."""
     variables = dict(variable.split(b"=", 1) for variable in environment)
     name = command[0]
     places = [b""] if b"/" in name else variables.get(b"PATH", os.fsencode(os.defpath)).split(b":")
-    reason = why_not(name, errno.ENOENT)
+    reason, number = why_not(name, errno.ENOENT), errno.ENOENT
     found = False
     for place in places:
         path = os.path.join(place, name)
@@ -127,18 +133,22 @@ def execute(command: Strings, environment: Strings) -> str:
         except OSError as error:
             # What is there and cannot be executed says more than a folder of the PATH without it.
             if not found and (b"/" in name or os.path.lexists(path)):
-                reason, found = why_not(path, error.errno or 0), True
-    return reason
+                number, found = error.errno or 0, True
+                reason = why_not(path, number)
+    return reason, number
 
 
 def start(order: bytes, ends: list[int]) -> tuple[int, str]:
-    """Fork and execute a driver with `ends` as stdin, stdout and stderr; return its id, or 0 and the reason."""
+    """Fork and execute a driver with `ends` as stdin, stdout and stderr; return its id, or 0 and the reason.
+
+    The id is negative where the reason lasts until somebody mends it: there is no such program, say.
+    """
     command, environment, descriptors = read_order(order)
     reader, writer = os.pipe()
     guardian = os.getpid()
     driver = os.fork()
     if driver == 0:
-        reason = "it was ended before it began"
+        reason, number = "it was ended before it began", 0
         try:
             os.setsid()
             prctl(_SET_PDEATHSIG, signal.SIGKILL)
@@ -148,18 +158,18 @@ def start(order: bytes, ends: list[int]) -> tuple[int, str]:
                 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
                 soft = descriptors if hard == resource.RLIM_INFINITY else min(descriptors, hard)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                reason = execute(command, environment)
+                reason, number = execute(command, environment)
         except Exception as error:  # whatever it is, it has to be told, and this process must not go on
             reason = f"{os.fsdecode(command[0])}: {error}"
         os.write(writer, reason.encode(errors="backslashreplace")[: select.PIPE_BUF])
-        os._exit(127)
+        os._exit(LASTING if number in _LASTING_ERRORS else 1)
     os.close(writer)
     # The other end is closed by the very execution, or written to.
     reason = os.read(reader, select.PIPE_BUF).decode()
     os.close(reader)
     if reason:
-        os.waitpid(driver, 0)
-        return 0, reason
+        _, status = os.waitpid(driver, 0)
+        return -(os.waitstatus_to_exitcode(status) == LASTING), reason
     return driver, ""
 
 
@@ -240,7 +250,7 @@ def guard(signals: Signals, control: socket.socket, chief: int, order: bytes, en
     for end in set(ends):
         os.close(end)
     if reason:
-        tell(f"failed {reason}")
+        tell(f"{'unusable' if driver < 0 else 'failed'} {reason}")
         return
     tell(f"started {driver}", os.pidfd_open(driver))
     over = os.getppid() != chief

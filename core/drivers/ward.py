@@ -38,6 +38,8 @@ class Ward:
         self.started: asyncio.Future[int | None] = self._loop.create_future()
         self.ended: asyncio.Future[str] = self._loop.create_future()
         self.gone: asyncio.Future[None] = self._loop.create_future()
+        self.unusable = False
+        """Whether it could not be started for a reason that lasts: there is no such program, say."""
         self._guardian: int | None = None
         self._driver: int | None = None
         self._ending = False
@@ -71,7 +73,8 @@ class Ward:
         elif word == b"started":
             self._driver = descriptors[0] if descriptors else None
             self._set_started(int(rest))
-        elif word == b"failed":
+        elif word in (b"failed", b"unusable"):
+            self.unusable = word == b"unusable"
             self._set_ended(rest.decode(errors="replace"))
         elif word == b"ended":
             self._set_ended(_described(int(rest)))

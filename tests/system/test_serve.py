@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -118,9 +119,19 @@ def test_the_end_of_the_last_driver_is_the_end_with_status_1(serve: Serve) -> No
 
 
 def test_a_driver_that_does_not_exist_ends_it_with_status_1(serve: Serve) -> None:
-    server = serve("-v", "-p", "0", "-r", "0", "no_such_driver")
+    server = serve("-v", "-p", "0", "-r", "10", "no_such_driver")
+    began = time.monotonic()
     assert server.process.wait(SECONDS) == 1
-    server.log.until("no_such_driver: cannot be started: .*no such program on PATH")
+    assert time.monotonic() - began < 10  # not the minutes of ten restarts with growing delay
+    server.log.until("no_such_driver: cannot be started: .*no such program on PATH; nothing of that changes by trying")
+    server.log.until("Driver no_such_driver: Terminated after #0 restarts")
+
+
+def test_a_driver_that_does_not_exist_stops_nobody_else(serve: Serve) -> None:
+    server = serve("-v", "-p", "0", "no_such_driver", TELESCOPE)
+    server.log.until("Driver no_such_driver: Terminated after")
+    with RawClient(server.port) as client:
+        client.until(rb"<defSwitchVector[^>]*name=.CONNECTION.")
 
 
 def test_no_driver_is_a_usage_error(serve: Serve) -> None:
