@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from core.duration import Duration
 from core.errors import ProgramError
 from core.loop import Loop
+from core.loop.agenda import Agenda
 from core.programs.program import Startable
 
 __all__ = [
@@ -61,19 +61,11 @@ def _checked(speed: object) -> float:
     return float(speed)
 
 
-class _Mark(NamedTuple):
-    """Be where a program stands on its grid."""
-
-    due: int
-    """When its latest wait was due."""
-    turn: int
-    """When the turn of the loop began in which it went on from there."""
-
-
 _NEVER = -(10**18)
-_NOWHERE = _Mark(_NEVER, _NEVER)
 _pace: contextvars.ContextVar[Pace | None] = contextvars.ContextVar("_pace", default=None)
-_mark: contextvars.ContextVar[_Mark] = contextvars.ContextVar("_mark", default=_NOWHERE)
+_nowhere = (_NEVER, _NEVER)
+_mark: contextvars.ContextVar[tuple[int, int]] = contextvars.ContextVar("_mark", default=_nowhere)
+"""Where a program stands on its grid: when its latest wait was due, and when the turn began in which it went on."""
 
 
 def keep(pace: Pace) -> None:
@@ -96,30 +88,30 @@ def scaled(nanoseconds: int) -> int:
 
 def begin_together() -> None:
     """Let what this task begins now count from one moment, and not each from when it comes to its first wait."""
-    loop = Loop.current()
-    go_on_from(_since(loop, loop.now()))
+    agenda = Loop.current().agenda
+    go_on_from(_since(agenda, agenda.now()))
 
 
 async def part_of_several(part: Startable) -> None:
     """Run a program that others have been begun with: how long they took to begin does not count, nor at the end."""
-    go_on_from(_mark.get().due)
+    go_on_from(_mark.get()[0])
     await part()
     begin_together()
 
 
 def go_on_from(due: int) -> None:
     """Count the next wait from `due`, in nanoseconds of the loop, at which something has ended just now."""
-    _mark.set(_Mark(due, Loop.current().agenda.start()))
+    _mark.set((due, Loop.current().agenda.start()))
 
 
 def go_on_from_last(contexts: Iterable[contextvars.Context]) -> None:
     """Count the next wait from when the last of several ended that `part_of_several` ran in these contexts."""
-    go_on_from(max(context[_mark].due for context in contexts))
+    go_on_from(max(context[_mark][0] for context in contexts))
 
 
 def count_anew() -> None:
     """Count the next wait from when it begins."""
-    _mark.set(_NOWHERE)
+    _mark.set(_nowhere)
 
 
 async def pause(length: Duration) -> None:
@@ -128,22 +120,24 @@ async def pause(length: Duration) -> None:
     If that moment has passed long ago, because the machine was busy, it waits for the next on the same grid.
     """
     loop = Loop.current()
-    now, step = loop.now(), scaled(length.nanoseconds)
-    deadline = _since(loop, now) + step
+    agenda = loop.agenda
+    now, step = agenda.now(), scaled(length.nanoseconds)
+    deadline = _since(agenda, now) + step
     if deadline < now - BUSY_AT_MOST and step:
         deadline += -(-(now - deadline) // step) * step
     if deadline <= now:
         await loop.delay(0)
     else:
         await loop.sleep_until(deadline)
-    go_on_from(deadline)
+    _mark.set((deadline, agenda.start()))
 
 
-def _since(loop: Loop, now: int) -> int:
+def _since(agenda: Agenda, now: int) -> int:
     """Return from when the next wait counts."""
-    mark, turn = _mark.get(), loop.agenda.start()
+    due, went_on = _mark.get()
+    turn = agenda.start()
     # Who goes on in the turn in which its wait ended did not wait for anything else, however long that turn took.
-    if turn == mark.turn or 0 <= now - mark.turn <= BUSY_AT_MOST:
-        return mark.due
+    if turn == went_on or 0 <= now - went_on <= BUSY_AT_MOST:
+        return due
     # All that comes to its first wait in one turn counts from one moment, unless it comes to it late.
     return turn if now - turn <= BUSY_AT_MOST else now
