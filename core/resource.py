@@ -91,14 +91,10 @@ class ManagedResource(Generic[T]):
         """The thing itself."""
         self.name = name or type(resource).__name__
         """Names it in errors and statistics."""
-        limits: tuple[tuple[str, object], ...] = (("wait_limit", wait_limit), ("hold_limit", hold_limit))
-        for what, limit in limits:
-            if limit is not None and not (isinstance(limit, Duration) and limit.nanoseconds > 0):
-                raise ResourceError(f"{self.name}: {what} must be a Duration above zero, not {limit!r}")
         self._on_acquire = on_acquire
         self._on_release = on_release
-        self._wait_limit = wait_limit
-        self._hold_limit = hold_limit
+        self._wait_limit = self.limited("wait_limit", wait_limit)
+        self._hold_limit = self.limited("hold_limit", hold_limit)
         self._hold: _Hold | None = None
         # Asked for once per asyncio loop: it is needed three times a turn.
         self._asyncio: asyncio.AbstractEventLoop | None = None
@@ -110,6 +106,12 @@ class ManagedResource(Generic[T]):
     def handle(self, *args: Any, **kwargs: Any) -> Handle[T]:
         """Return a handle; its arguments are passed to `on_acquire` and `on_release`."""
         return Handle(self, args, kwargs)
+
+    def limited(self, name: str, limit: object) -> Duration | None:
+        """Return a limit that is above zero or None; raise ResourceError for another."""
+        if limit is None or (isinstance(limit, Duration) and limit.nanoseconds > 0):
+            return limit
+        raise ResourceError(f"{self.name}: {name} must be a Duration above zero, not {limit!r}")
 
     def statistics(self) -> ResourceStatistics:
         """Return how the resource has been used, and who has it now."""
@@ -132,7 +134,7 @@ class ManagedResource(Generic[T]):
 
     # What follows is for handles.
 
-    async def acquire(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+    async def acquire(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_limit: Duration | None = None) -> T:
         """Wait for the resource and prepare it."""
         task = _current_task()
         if task is None:
@@ -149,7 +151,7 @@ class ManagedResource(Generic[T]):
         if hold is None and not self._waiting:
             self._give(task, self._now())
         else:
-            await self._wait(task)
+            await self._wait(task, wait_limit or self._wait_limit)
         if self._on_acquire is not None:
             try:
                 done = self._on_acquire(*args, **kwargs)
@@ -204,15 +206,15 @@ class ManagedResource(Generic[T]):
                 self._give(task, now)
                 return
 
-    async def _wait(self, task: asyncio.Task[Any]) -> None:
+    async def _wait(self, task: asyncio.Task[Any], limit: Duration | None) -> None:
         self._waits += 1
         loop = task.get_loop()
         future = loop.create_future()
         place = (future, task)
         self._waiting.append(place)
         timer = None
-        if self._wait_limit is not None:
-            timer = loop.call_later(self._wait_limit.as_seconds(), self._waited_long, future)
+        if limit is not None:
+            timer = loop.call_later(limit.as_seconds(), self._waited_long, future, limit)
         since = self._now()
         try:
             await future
@@ -230,11 +232,11 @@ class ManagedResource(Generic[T]):
         if waited > self._longest_wait:
             self._longest_wait = waited
 
-    def _waited_long(self, future: asyncio.Future[None]) -> None:
+    def _waited_long(self, future: asyncio.Future[None], limit: Duration) -> None:
         if not future.done():
             self._timeouts += 1
             holder = "nobody" if self._hold is None else self._hold.task.get_name()
-            future.set_exception(ResourceTimeout(f"{self.name}: not free within {self._wait_limit}; {holder} holds it"))
+            future.set_exception(ResourceTimeout(f"{self.name}: not free within {limit}; {holder} holds it"))
 
     def _held_long(self, hold: _Hold) -> None:
         if hold is not self._hold or self._hold_limit is None:
@@ -260,11 +262,18 @@ class Handle(Generic[T]):
         self._managed = managed
         self._args = args
         self._kwargs = kwargs
+        self._wait_limit: Duration | None = None
+
+    def waiting_at_most(self, limit: Duration | None) -> Handle[T]:
+        """Return a handle for the same, whose users wait so long at most; None for the resource's own limit."""
+        handle = Handle(self._managed, self._args, self._kwargs)
+        handle._wait_limit = self._managed.limited("wait_limit", limit)
+        return handle
 
     # What these two return is awaited by `async with`; to await it here would cost a frame more at every hand-over.
 
     def __aenter__(self) -> Coroutine[Any, Any, T]:
-        return self._managed.acquire(self._args, self._kwargs)
+        return self._managed.acquire(self._args, self._kwargs, self._wait_limit)
 
     def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

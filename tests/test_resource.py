@@ -283,12 +283,17 @@ def test_a_wait_beyond_the_limit_names_the_holder(clock: VirtualClock) -> None:
             async with resource.handle():
                 raise AssertionError("never")
         assert clock.seconds == 3
+        # A handle may have a limit of its own.
+        with pytest.raises(ResourceTimeout, match="spi0: not free within 500 ms; the holder holds it"):
+            async with resource.handle().waiting_at_most(Duration.of_milliseconds(500)):
+                raise AssertionError("never")
+        assert clock.seconds == 3.5
         await task
         async with resource.handle():
             pass
 
     clock.run(main())
-    assert resource.statistics().timeouts == 1
+    assert resource.statistics().timeouts == 2
 
 
 def test_a_hold_beyond_the_limit_warns_then_cancels_and_releases_after_cleanup(

@@ -15,10 +15,10 @@ core_api = 1
 
 @hookimpl
 def core_register_devices() -> list[type[Device]]:
-    """Return the sensors."""
-    from plugin_spi_sensor.devices import SENSORS
+    """Return the sensors, and the logger on an SD card."""
+    from plugin_spi_sensor.devices import SENSORS, CardLogger
 
-    return list(SENSORS)
+    return [*SENSORS, CardLogger]
 
 
 @hookimpl

@@ -169,7 +169,7 @@ def test_the_device_on_its_simulated_chip(clock: VirtualClock, running: Running)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"quantities": {}}, "quantities is empty; describe at least one"),
+        ({"quantities": {}, "bus": "spidev0"}, "quantities is empty; describe at least one"),
         ({"quantities": {"x": {"bytes": 9}}}, "bytes"),
         ({"quantities": {"x": {"byte": 2}}}, "byte"),
         ({"quantities": {"x": {"bytes": 2, "shift": 8, "bits": 9}}}, "2 bytes shifted by 8 do not have 9 bits"),

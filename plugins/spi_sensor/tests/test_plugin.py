@@ -9,13 +9,13 @@ import plugin_spi_sensor
 from core.assembly import propose
 from core.config import convert
 from core.hookspecs import API_VERSION
-from plugin_spi_sensor.devices import SENSORS
+from plugin_spi_sensor.devices import SENSORS, CardLogger
 from plugin_spi_sensor.devices.bme280 import Bme280Sensor
 
 
 def test_it_registers_the_sensor() -> None:
     assert plugin_spi_sensor.core_api == API_VERSION
-    assert plugin_spi_sensor.core_register_devices() == list(SENSORS)
+    assert plugin_spi_sensor.core_register_devices() == [*SENSORS, CardLogger]
     assert SENSORS[0] is Bme280Sensor
     assert len({sensor.kind for sensor in SENSORS}) == len(SENSORS)
 

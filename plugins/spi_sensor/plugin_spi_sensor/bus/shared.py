@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from core import ConfigError, DeviceUnavailable, ManagedSpi
+from core import ConfigError, DeviceUnavailable, Duration, ManagedSpi
 from core.resource import Handle
 from core.sim.spi import SimulatedSpiBus
 from plugin_spi_sensor.bus.blinka_bus import BlinkaBus
@@ -65,6 +65,10 @@ class Seat(Generic[B]):
     line: ChipSelect = field(repr=False)
     handle: Handle[B] = field(repr=False)
 
+    def handle_at(self, baudrate: int) -> Handle[B]:
+        """Return one more handle of the chip, with another clock rate in Hz; clock mode 0."""
+        return self.shared.managed.cs_handle(self.line, baudrate=baudrate)
+
     def leave(self) -> None:
         """Give the chip select back; the last one closes the bus. Leaving twice is no error."""
         shared = self.shared
@@ -94,10 +98,12 @@ def take_seat(
     polarity: int = 0,
     phase: int = 0,
     idle_select: int = 0,
+    wait_limit: Duration | None = None,
 ) -> Seat[Any]:
     """Open the bus, or join those who have it open, and take a chip select of it for the instance `owner`.
 
     `baudrate` is in Hz; the transfers of a chip on a GPIO line go through `idle_select`, on which no device may hang.
+    Who waits for the bus longer than `wait_limit` is told who has it, by ResourceTimeout.
     Raises ConfigError for what cannot be, DeviceUnavailable for what is taken or cannot be opened.
     """
     wanted = parse_bus(name)
@@ -117,7 +123,7 @@ def take_seat(
     except BaseException:
         _close_if_unused(shared)
         raise
-    return Seat(shared, select, line, handle)
+    return Seat(shared, select, line, handle.waiting_at_most(wait_limit))
 
 
 def _opened(name: str, wanted: BusName) -> SharedBus[Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, get_args
 
 from msgspec import Meta
 
-from core import LightVector, Number, NumberVector, ValueRefused
+from core import Light, LightVector, Number, NumberVector, ValueRefused
 from plugin_spi_sensor.adafruit.chips import AdafruitBme680
 from plugin_spi_sensor.chips.bme280 import Oversampling
 from plugin_spi_sensor.chips.bme680 import BAUDRATE, AirFilter, Bme680, Settings
@@ -53,7 +53,7 @@ class Bme680Sensor(SpiSensor):
             "duration": Number(150, label="Duration, 0 for no gas", unit="ms", min=0, max=LONGEST_HEATING, step=10),
         },
     )
-    gas = LightVector("Gas", group="Climate", members={"heater": "Idle"})
+    gas = LightVector("Gas", group="Climate", members={"heater": Light(label="Heater")})
 
     class Options(ChosenDriver):
         """The options of `[device.<name>]` with `plugin = "spi-sensor"` and `type = "bme680"`."""

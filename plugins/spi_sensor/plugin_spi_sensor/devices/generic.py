@@ -10,6 +10,7 @@ from msgspec import Meta, field
 
 from core import ConfigError, Number, NumberVector
 from core.errors import DefinitionError
+from plugin_spi_sensor.bus.names import parse_bus
 from plugin_spi_sensor.chips.generic import MOST_BYTES, Description, Field, Generic
 from plugin_spi_sensor.devices.options import SensorOptions
 from plugin_spi_sensor.devices.sensor import Handle, Reading, SpiSensor
@@ -39,6 +40,10 @@ class Quantity(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     format: Annotated[str, Meta(description="how it is shown, as printf has it")] = "%g"
     min: Annotated[float, Meta(description="the least that the chip measures")] = 0.0
     max: Annotated[float, Meta(description="the most that the chip measures; no limits where min is not below")] = 0.0
+
+
+EXAMPLE = {"value": Quantity(register=0x00, label="Value", max=100.0, polynomial=[0.0, 0.01])}
+"""What a simulated chip measures where nothing is described."""
 
 
 class GenericSensor(SpiSensor):
@@ -89,13 +94,14 @@ class GenericSensor(SpiSensor):
 
     def __init__(self, name: str, options: Options | None = None) -> None:
         given = options or self.Options()
-        if not given.quantities:
+        self._quantities = given.quantities or (EXAMPLE if parse_bus(given.bus).kind == "simulated" else {})
+        if not self._quantities:
             raise ConfigError(
                 "quantities is empty; describe at least one, such as [device.<name>.quantities.temperature] with "
                 "register = 0x01 and bytes = 2"
             )
         self._description = Description(
-            fields={title: _field(title, quantity) for title, quantity in given.quantities.items()},
+            fields={title: _field(title, quantity) for title, quantity in self._quantities.items()},
             read_bit=given.read_bit,
             write_bit=given.write_bit,
             identity=given.identity,
@@ -113,7 +119,7 @@ class GenericSensor(SpiSensor):
     def quantities(self) -> Mapping[str, Number]:
         """Return a number for each quantity that is described."""
         members = {}
-        for title, one in self.options.quantities.items():
+        for title, one in self._quantities.items():
             low, high = (one.min, one.max) if one.min < one.max else (0.0, 0.0)
             try:
                 members[title] = Number(label=one.label or title, unit=one.unit, format=one.format, min=low, max=high)

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 import core
 from plugin_spi_sensor.bus.names import ALLOWED_BUSES, SIMULATED
 
-__all__ = ["LONGEST", "MOST_AVERAGED", "SHORTEST", "ChosenDriver", "SensorOptions"]
+__all__ = ["LONGEST", "MOST_AVERAGED", "SHORTEST", "ChosenDriver", "SeatOptions", "SensorOptions"]
 
 SHORTEST, LONGEST = 0.001, 3600.0
 """Seconds between two measurements."""
@@ -18,13 +18,13 @@ MOST_AVERAGED = 1000
 PerQuantity = dict[str, float]
 
 
-class SensorOptions(core.Options):
-    """The options that all sensors have."""
+class SeatOptions(core.Options):
+    """The options of whoever has a place on a bus."""
 
     bus: Annotated[str, Meta(description=f"SPI bus: {ALLOWED_BUSES}")] = SIMULATED
     chip_select: Annotated[
         Annotated[int, Meta(ge=0)] | str,
-        Meta(description='chip select of the sensor: a number, or a GPIO line as "<chip>:<line>"; each has its own'),
+        Meta(description='chip select: a number, or a GPIO line as "<chip>:<line>"; each has its own'),
     ] = 0
     idle_select: Annotated[
         int,
@@ -33,6 +33,14 @@ class SensorOptions(core.Options):
     baudrate: Annotated[
         int, Meta(ge=0, le=100_000_000, description="clock rate in Hz, 0 for the rate that suits the chip")
     ] = 0
+    bus_wait: Annotated[
+        float, Meta(ge=0.001, le=LONGEST, description="seconds after which it says who has the bus, and tries again")
+    ] = 5.0
+
+
+class SensorOptions(SeatOptions):
+    """The options that all sensors have."""
+
     period: Annotated[
         float, Meta(ge=SHORTEST, le=LONGEST, description=f"seconds between two measurements, up to {LONGEST:g}")
     ] = 1.0

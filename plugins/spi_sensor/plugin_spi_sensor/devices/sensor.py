@@ -142,6 +142,7 @@ class SpiSensor(Device, abc.ABC):
             polarity=self.polarity,
             phase=self.phase,
             idle_select=options.idle_select,
+            wait_limit=Duration.of_seconds(options.bus_wait),
         )
         self._seat = seat
         self._failures = 0
@@ -151,11 +152,7 @@ class SpiSensor(Device, abc.ABC):
             self._wires = FaultyWires(self.simulated_chip)
             seat.shared.bus.attach(seat.select, self._wires)
             self._set_faults(self.vectors[FAULTS.name].values)
-        try:
-            self.make_chip(seat.handle)
-        except BaseException:
-            await self.close()
-            raise
+        self.make_chip(seat.handle)
 
     async def close(self) -> None:
         """Leave the bus to the others; the last one closes it."""
