@@ -44,8 +44,16 @@ _FAR = 0.02
 _NEAR = 0.005
 
 
-class Waiting(selectors.DefaultSelector):
-    """Wait for files and for the agenda's first deadline, whichever comes first."""
+Event = tuple[selectors.SelectorKey, int]
+"""A file that is ready, and for what."""
+
+
+class Waiting(selectors.EpollSelector):
+    """Wait for files and for the agenda's first deadline, whichever comes first.
+
+    What reads from a connection is called from here, and then it is waited again: asyncio's way from a ready file to
+    its callback takes as long as most of these callbacks.
+    """
 
     def __init__(self, agenda: Agenda, clock: Clock) -> None:
         super().__init__()
@@ -56,6 +64,7 @@ class Waiting(selectors.DefaultSelector):
         self._agenda = agenda
         self._clock = clock
         self._timer: KernelTimer | None = None
+        self._readers: dict[int, tuple[Callable[[], None], contextvars.Context]] = {}
         if not clock.virtual:
             try:
                 self._timer = KernelTimer()
@@ -70,9 +79,30 @@ class Waiting(selectors.DefaultSelector):
             self._asked = self._agenda.now()
         self.callbacks.append(callback)
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    def call_at_once(self, descriptor: int, callback: Callable[[], None]) -> None:
+        """Call `callback` without asyncio's ways when a file that it watches can be read and nothing else waits."""
+        self._readers[descriptor] = (callback, contextvars.copy_context())
+
+    def forget(self, descriptor: int) -> None:
+        """Leave a file to asyncio."""
+        self._readers.pop(descriptor, None)
+
+    def select(self, timeout: float | None = None) -> list[Event]:
         """Return the files that are ready, after at most `timeout` seconds; None waits for ever."""
+        loop = self.loop
+        while True:
+            events, goes_on = self._select_once(timeout)
+            if events or not goes_on or loop.has_work():
+                return events
+            # Nothing is to be done by asyncio, so its own look at what is next can be spared.
+            timeout = loop.until_first_timer()
+            if timeout is not None and timeout <= 0:
+                return events
+
+    def _select_once(self, timeout: float | None) -> tuple[list[Event], bool]:
+        """Return the files that are ready, and whether to go on waiting after those that were called at once."""
         agenda, watchdog = self._agenda, self.watchdog
+        goes_on = False
         if self.callbacks:
             now, first = self._agenda.now(), self._agenda.first()
             about_to_wait = timeout != 0 and (first is None or first > now)
@@ -95,6 +125,10 @@ class Waiting(selectors.DefaultSelector):
             self._looked = now = agenda.now()
             if watchdog is not None:
                 watchdog.turn_follows(now)
+            if events and self._readers:
+                rest = self._call_readers(events)
+                goes_on = len(rest) < len(events)
+                events = rest
         agenda.turn = None
         first = agenda.first()
         if first is not None and first <= now:
@@ -104,7 +138,24 @@ class Waiting(selectors.DefaultSelector):
             else:
                 # A Handle would cost as much as a tick. In a context of its own, as it would be there.
                 contextvars.copy_context().run(agenda.run_due)
-        return events
+        return events, goes_on
+
+    def _call_readers(self, events: list[Event]) -> list[Event]:
+        """Call who reads from the files that can be read; return the others, for asyncio."""
+        readers = self._readers
+        rest: list[Event] = []
+        for event in events:
+            key, mask = event
+            reader = readers.get(key.fd) if mask == selectors.EVENT_READ else None
+            if reader is None:
+                rest.append(event)
+                continue
+            callback, context = reader
+            try:
+                context.run(callback)
+            except Exception as error:
+                self.loop.call_exception_handler({"message": f"{callback!r}, a reader, failed", "exception": error})
+        return rest
 
     def close(self) -> None:
         """Give everything back."""
@@ -126,19 +177,17 @@ class Waiting(selectors.DefaultSelector):
                 )
         return bool(self.callbacks) or loop.has_ready() or loop.count_timers() != timers
 
-    def _look(self) -> list[tuple[selectors.SelectorKey, int]]:
-        events: list[tuple[selectors.SelectorKey, int]] = super().select(0)
+    def _look(self) -> list[Event]:
+        events: list[Event] = super().select(0)
         return self._without_timer(events) if events else events
 
-    def _without_timer(
-        self, events: list[tuple[selectors.SelectorKey, int]]
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def _without_timer(self, events: list[Event]) -> list[Event]:
         timer = self._timer
         if timer is not None and timer.deadline is not None and timer.deadline <= time.monotonic_ns():
             return [event for event in events if event[0].fd != timer.descriptor]
         return events
 
-    def _wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
+    def _wait(self, timeout: float | None) -> list[Event]:
         now = self._agenda.now()
         if self._clock.virtual:
             return self._wait_virtually(timeout, self._agenda.first(), now)
@@ -163,9 +212,7 @@ class Waiting(selectors.DefaultSelector):
             events = self._without_timer(super().select(timeout))
         return events
 
-    def _wait_virtually(
-        self, timeout: float | None, first: int | None, now: int
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def _wait_virtually(self, timeout: float | None, first: int | None, now: int) -> list[Event]:
         # What real files have to say comes first; only then may time pass.
         events = self._look()
         if events or (first is not None and first <= now):
@@ -197,6 +244,7 @@ class CoreEventLoop(asyncio.SelectorEventLoop):
         # asyncio's own: what is to be called next, and the timers. Nothing else tells whether the loop may wait.
         self._ready: deque[asyncio.Handle]
         self._scheduled: list[asyncio.TimerHandle]
+        self._stopping: bool
         self._jobs = 0
         self._children: list[asyncio.SubprocessTransport] = []
         self._signals: set[int] = set()
@@ -211,6 +259,24 @@ class CoreEventLoop(asyncio.SelectorEventLoop):
     def has_ready(self) -> bool:
         """Return whether a callback waits for its turn."""
         return bool(self._ready)
+
+    def has_work(self) -> bool:
+        """Return whether asyncio has something to do before it waits again."""
+        return bool(self._ready) or self._stopping
+
+    def until_first_timer(self) -> float | None:
+        """Return for how many seconds asyncio has nothing to do by itself; None if there is no timer."""
+        return self._scheduled[0].when() - self.time() if self._scheduled else None
+
+    def add_quick_reader(self, descriptor: int, callback: Callable[[], None]) -> None:
+        """Call `callback` when a file can be read, as `add_reader`, but sooner where nothing else waits."""
+        self.add_reader(descriptor, callback)
+        self.waiting.call_at_once(descriptor, callback)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Watch a file no more for reading, as asyncio does."""
+        self.waiting.forget(fd if isinstance(fd, int) else fd.fileno())
+        return super().remove_reader(fd)
 
     def count_timers(self) -> int:
         """Return how many timers of asyncio there are."""

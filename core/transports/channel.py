@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.loop import Loop
+from core.loop.event_loop import CoreEventLoop
 from core.plumbing.attachments import Attachments
 from core.transports.ends import Sink, SocketEnd, Source, StrayDescriptorsError
 
@@ -111,7 +112,10 @@ class StreamChannel:
         if not self._reading and not self._at_end and not self._closed:
             self._reading = True
             if self._source.selectable:
-                self._loop.add_reader(self._source.fileno(), self._readable)
+                if isinstance(self._loop, CoreEventLoop):
+                    self._loop.add_quick_reader(self._source.fileno(), self._readable)
+                else:
+                    self._loop.add_reader(self._source.fileno(), self._readable)
             else:
                 self._loop.call_soon(self._read_on)
 
