@@ -33,7 +33,7 @@ def fill() -> None:
         return
     print("Filling", WHEELHOUSE.relative_to(ROOT), "for Python", sys.version.split()[0], flush=True)
     # The build backend too: a plugin from the tutorial is built in an empty environment.
-    wheel("-c", CONSTRAINTS, *ours, *group("build"), *group("test"))
+    wheel("-c", CONSTRAINTS, *ours, *group("build"), *group("test"), *group("examples"))
     complete.touch()
 
 

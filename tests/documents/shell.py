@@ -83,11 +83,9 @@ class Shell:
         """Start a command that goes on, and wait until it has said a text."""
         said = self.folder / f".said-{self._commands}"
         # A job of a shell without a terminal ignores Ctrl-C, unless it is said otherwise.
-        python = (
-            f"{sys.executable} -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
-        )
-        become = f'{python}; os.execvp("bash", ["bash", "-c", sys.argv[1]])\''
-        _, process = self.type(f"{become} {_quoted('exec ' + command)} >{said} 2>&1 & echo $!")
+        heeding = f"{sys.executable} -c {_quoted(HEEDING_CTRL_C)} {_quoted('exec ' + command)}"
+        said.touch()
+        _, process = self.type(f"{heeding} >{said} 2>&1 & echo $!")
         self._going_on.append((process.strip(), said))
         deadline = time.monotonic() + SECONDS
         while until not in said.read_text():
