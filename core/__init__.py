@@ -15,6 +15,7 @@ _HOMES = {
         "ReceivedBlob",
         "SetRefused",
     ),
+    "core.deprecation": ("deprecated",),
     "core.device": ("Device",),
     "core.duration": ("Duration",),
     "core.errors": ("CoreError", "ConfigError", "DeviceUnavailable", "ProgramError", "ResourceError", "ValueRefused"),

@@ -7,6 +7,7 @@ from core.client import ClientTimeout as ClientTimeout
 from core.client import PropertyMissing as PropertyMissing
 from core.client import ReceivedBlob as ReceivedBlob
 from core.client import SetRefused as SetRefused
+from core.deprecation import deprecated as deprecated
 from core.device import Device as Device
 from core.duration import Duration as Duration
 from core.errors import ConfigError as ConfigError

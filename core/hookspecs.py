@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 PROJECT = "core"
 API_VERSION = 1
-"""The version of the plugin API; a plugin whose `core_api` differs is not registered."""
+"""The version of the plugin API, which grows when a plugin that was right before would be wrong."""
+OLDEST_API_VERSION = 1
+"""The oldest version for which plugins are taken; one whose `core_api` lies outside is not registered."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

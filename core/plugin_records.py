@@ -37,6 +37,8 @@ class PluginRecord:
     cure: str = ""
     warnings: list[str] = field(default_factory=list)
     """What of `core` the plugin uses that is deprecated."""
+    hooks: list[str] = field(default_factory=list)
+    """Which hooks it implements."""
     registers: dict[Parts, list[str]] = field(default_factory=lambda: {part: [] for part in PARTS})
     parts: dict[Parts, dict[str, Any]] = field(default_factory=lambda: {part: {} for part in PARTS})
 
@@ -45,9 +47,15 @@ class PluginRecord:
         """Return whether the plugin is in use."""
         return self.state == "active"
 
+    def note_deprecation(self, text: str) -> None:
+        """Take note of something deprecated that the plugin uses, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
     def refuse(self, refusal: Refused) -> None:
         """Put the plugin out of use."""
         self.state, self.cause, self.cure = refusal.state, refusal.cause, refusal.cure
+        self.hooks = []
         self.registers = {part: [] for part in PARTS}
         self.parts = {part: {} for part in PARTS}
 
@@ -62,5 +70,6 @@ class PluginRecord:
             "cause": self.cause,
             "cure": self.cure,
             "warnings": self.warnings,
+            "hooks": self.hooks,
             "registers": self.registers,
         }

@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import pluggy
 
 from core import hookspecs
+from core.deprecation import deprecations_told
 from core.entry_points import Found, builtin, installed
 from core.errors import CoreError, DefinitionError, PluginMissing
-from core.hookspecs import API_VERSION, PROJECT, Check, Observer, Proposal
+from core.hookspecs import API_VERSION, OLDEST_API_VERSION, PROJECT, Check, Observer, Proposal
 from core.late_class import loaded
 from core.plugin_code import isolated
+from core.plugin_hooks import implemented, refuse_hooks, specified
 from core.plugin_parts import named_parts, proposed
 from core.plugin_records import PARTS, Parts, PluginRecord, Refused
 from core.program_device import NONE
@@ -45,18 +48,29 @@ class PluginSet:
     """
 
     def __init__(
-        self, found: Iterable[Found], disabled: Iterable[str] = (), own_commands: Collection[str] = ()
+        self,
+        found: Iterable[Found],
+        disabled: Iterable[str] = (),
+        own_commands: Collection[str] = (),
+        specifications: ModuleType = hookspecs,
     ) -> None:
         self.records: list[PluginRecord] = []
         self._disabled = set(disabled)
         self._reserved: Mapping[Parts, Collection[str]] = {"commands": own_commands, "programs": (NONE,)}
         self._hooks = pluggy.PluginManager(PROJECT)
-        self._hooks.add_hookspecs(hookspecs)
+        self._hooks.add_hookspecs(specifications)
+        self.hooks = specified(specifications)
+        """The hooks by name, each with its arguments."""
         for one in sorted(found, key=lambda one: (one.distribution != "core", one.name, one.distribution)):
             record = PluginRecord(one.name, one.distribution, one.version, one.module)
             self.records.append(record)
             self._take(record, one)
         self._warn_of_unknown()
+
+    @property
+    def failed(self) -> list[PluginRecord]:
+        """Return those that were to be used and cannot be."""
+        return [record for record in self.records if record.state not in ("active", "disabled")]
 
     # What is registered, of all plugins
 
@@ -148,7 +162,7 @@ class PluginSet:
 
     def _take(self, record: PluginRecord, found: Found) -> None:
         try:
-            with isolated():
+            with isolated(), deprecations_told(record.note_deprecation):
                 self._refuse_name(record)
                 module = self._load(record, found)
                 self._refuse_version(record, module)
@@ -179,13 +193,15 @@ class PluginSet:
 
     def _refuse_version(self, record: PluginRecord, module: Any) -> None:
         version = getattr(module, "core_api", None)
-        if version == API_VERSION:
+        if isinstance(version, int) and OLDEST_API_VERSION <= version <= API_VERSION:
             return
         if version is None:
             said, cure = "does not say for which plugin API it is made (core_api)", f"core_api = {API_VERSION}"
             cure = f"its authors add {cure} to the module"
+        elif not isinstance(version, int):
+            said, cure = f"says core_api = {version!r}, which is no integer", f"its authors write {API_VERSION}"
         else:
-            newer = isinstance(version, int) and version > API_VERSION
+            newer = version > API_VERSION
             said, cure = f"is for {version!r}", f"pip install --upgrade {'core' if newer else record.distribution}"
         raise Refused("wrong API version", f"{record.module} {said}; this is plugin API {API_VERSION}", cure)
 
@@ -197,8 +213,9 @@ class PluginSet:
 
     def _register(self, record: PluginRecord, module: Any) -> None:
         try:
+            refuse_hooks(module, self.hooks)
             self._hooks.register(module, name=record.name)
-            self._refuse_hooks(module)
+            record.hooks = implemented(module, self.hooks)
             for part in PARTS:
                 named = named_parts(part, self._call(record, f"core_register_{part}"))
                 self._refuse_taken(record, part, named)
@@ -208,17 +225,6 @@ class PluginSet:
             if self._hooks.has_plugin(record.name):
                 self._hooks.unregister(name=record.name)
             raise
-
-    def _refuse_hooks(self, module: Any) -> None:
-        """Raise DefinitionError for a hook that would never be called: of an unknown name, or without its marker."""
-        known = [name for name in vars(hookspecs) if name.startswith("core_")]
-        for name, function in vars(module).items():
-            marked = hasattr(function, f"{PROJECT}_impl")
-            if name in known and callable(function) and not marked and not hasattr(function, f"{PROJECT}_spec"):
-                raise DefinitionError(f"{name} is not marked as a hook; write @core.hookimpl above it")
-            if name.startswith("core_") and name not in known and marked:
-                near = nearest(name, known)
-                raise DefinitionError(f"there is no hook {name}" + (f"; did you mean {near}?" if near else ""))
 
     def _refuse_taken(self, record: PluginRecord, part: Parts, names: Iterable[str]) -> None:
         if part in ("devices", "observers"):  # known by their plugin's name

@@ -78,6 +78,14 @@ def test_a_plugin_is_listed_with_all_that_it_registers(site: Site) -> None:
         "cause": "",
         "cure": "",
         "warnings": [],
+        "hooks": [
+            "core_register_checks",
+            "core_register_commands",
+            "core_register_devices",
+            "core_register_observers",
+            "core_register_programs",
+            "core_register_transports",
+        ],
         "registers": {
             "devices": ["lamp"],
             "transports": ["radio"],
@@ -179,9 +187,28 @@ BAD = {
     "arguments": (
         "import core\ncore_api = 1\n@core.hookimpl\ndef core_register_devices(loop):\n    return []",
         "registration failed",
-        "loop",
+        "the hook core_register_devices has no argument loop; it takes none",
         "report it",
     ),
+    "unmarked-misspelt": (
+        "core_api = 1\ndef core_register_devcies():\n    return []",
+        "registration failed",
+        "there is no hook core_register_devcies; did you mean core_register_devices, with @core.hookimpl above it?",
+        "report it",
+    ),
+    "without-prefix": (
+        "import core\ncore_api = 1\n@core.hookimpl\ndef register_programs():\n    return []",
+        "registration failed",
+        "there is no hook register_programs; did you mean core_register_programs?",
+        "report it",
+    ),
+    "other-name": (
+        "import core\ncore_api = 1\n@core.hookimpl(specname='core_register_check')\ndef own():\n    return []",
+        "registration failed",
+        "there is no hook core_register_check; did you mean core_register_checks?",
+        "report it",
+    ),
+    "text-api": ("core_api = '1'", "wrong API version", "says core_api = '1', which is no integer", "authors write 1"),
 }
 
 

@@ -10,6 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from core.assembly import assemble
@@ -103,11 +104,13 @@ def test_the_loop_example_runs(tmp_path: Path) -> None:
 
 def test_every_command_is_in_the_table_and_the_other_way_round() -> None:
     shown = set(re.findall(r"^\| `corectl ([a-z-]+)", README, re.MULTILINE))
-    assert shown == set(cli.list_commands(None))  # type: ignore[arg-type]  # the context is not used
+    assert shown == set(cli.list_commands(click.Context(cli)))
 
 
 def test_every_option_of_run_is_told() -> None:
-    options = {name for parameter in cli.get_command(None, "run").params for name in parameter.opts if name[0] == "-"}  # type: ignore[arg-type, union-attr]
+    run = cli.get_command(click.Context(cli), "run")
+    assert run is not None
+    options = {name for parameter in run.params for name in parameter.opts if name[0] == "-"}
     assert [name for name in sorted(options) if f"{name}" not in README] == []
 
 

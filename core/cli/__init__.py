@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import importlib
 import io
 import sys
@@ -11,6 +10,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from core.cli.plugin_options import plugin_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,8 @@ OWN_COMMANDS = {
 
 FAILED, MISUSED = 1, 2
 
+COMMANDS = "core.commands"
+
 INDISERVER = "indiserver"
 """The name of a link to `corectl` by which it is what Debian's indiserver is."""
 
@@ -49,13 +52,13 @@ class LateGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted({*OWN_COMMANDS, *_plugin_commands()})
+        return sorted({*OWN_COMMANDS, *_plugin_commands(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name."""
         module = OWN_COMMANDS.get(cmd_name)
         if module is None:
-            return _plugin_commands().get(cmd_name)
+            return _plugin_commands(ctx).get(cmd_name)
         command: click.Command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
         return command
 
@@ -73,11 +76,14 @@ class LateGroup(click.Group):
             raise click.UsageError(f"No such command {args[0]!r}.{meant}", ctx) from error
 
 
-@functools.cache
-def _plugin_commands() -> dict[str, click.Command]:
-    from core.cli.choices import discovered
+def _plugin_commands(ctx: click.Context) -> dict[str, click.Command]:
+    """Return the commands of plugins, found once for all that is asked of one context."""
+    if COMMANDS not in ctx.meta:
+        from core.cli.choices import discovered
 
-    return discovered().commands
+        ctx.meta[COMMANDS] = discovered().commands
+    commands: dict[str, click.Command] = ctx.meta[COMMANDS]
+    return commands
 
 
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -97,6 +103,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool)
     callback=_show_version,
     help="Show the version and exit.",
 )
+@plugin_options
 def cli() -> None:
     """Run hardware plugins on this board, and look at them."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from core.checklist.lines import Line
+from core.cli.plugin_options import plugin_options
 from core.cli.tables import show_json
 
 JSON_VERSION = 1
@@ -14,6 +15,7 @@ MARKS = {"pass": "pass", "fail": "FAIL", "n/a": "  - "}
 @click.command("check-plugin")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print stable JSON.")
+@plugin_options
 def check_plugin(name: str, as_json: bool) -> None:
     """Check the plugin NAME before strangers use it; exit status 1 if any line fails.
 
@@ -23,7 +25,7 @@ def check_plugin(name: str, as_json: bool) -> None:
     from core.cli.choices import discovered
 
     lines: list[Line] = []
-    for line in checklist.check_plugin(name, discovered()):
+    for line in checklist.check_plugin(name, discovered(failing_allowed=True)):
         lines.append(line)
         if not as_json:
             click.echo(f"{MARKS[line.verdict]}  {line.title}: {line.why}")

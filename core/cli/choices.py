@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from core import config as configuration
+from core.cli.plugin_options import disabled_plugins, is_strict
 from core.config import Config
-from core.errors import ConfigError
+from core.errors import ConfigError, PluginError
 from core.plugins import PluginSet, discover
 
 
@@ -17,10 +17,11 @@ def chosen_config(path: Path | None) -> Config | None:
     return configuration.load(found) if found is not None else None
 
 
-def discovered(config: Config | None = None, disabled: Sequence[str] = ()) -> PluginSet:
+def discovered(config: Config | None = None, *, failing_allowed: bool = False) -> PluginSet:
     """Return the plugins, those left out that core.toml or an option disables.
 
-    A core.toml that cannot be read disables nothing: who lists plugins looks for what is wrong.
+    A core.toml that cannot be read disables nothing: who lists plugins looks for what is wrong. Raises PluginError with
+    `--strict` if a plugin has failed, unless `failing_allowed`.
     """
     if config is None:
         try:
@@ -29,7 +30,20 @@ def discovered(config: Config | None = None, disabled: Sequence[str] = ()) -> Pl
             config = None
     from core.cli import OWN_COMMANDS
 
-    return discover([*(config.core.disable if config is not None else ()), *disabled], OWN_COMMANDS)
+    plugins = discover([*(config.core.disable if config is not None else ()), *disabled_plugins()], OWN_COMMANDS)
+    if not failing_allowed:
+        refuse_failed(plugins)
+    return plugins
+
+
+def refuse_failed(plugins: PluginSet) -> None:
+    """Raise PluginError with `--strict` if a plugin has failed, with the cause and the cure of each."""
+    failed = [
+        f"plugin {record.name} ({record.distribution}): {record.state}: {record.cause}; {record.cure}"
+        for record in plugins.failed
+    ]
+    if failed and is_strict():
+        raise PluginError("\n".join(["--strict: a plugin has failed", *failed]))
 
 
 def with_default(config: Config | None, plugins: PluginSet) -> tuple[Config, list[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from core.cli.plugin_options import plugin_options
 from core.cli.tables import show_json
 from core.hookspecs import Check, CheckResult
 
@@ -20,6 +21,7 @@ _MARKS = {"ok": "ok     ", "warning": "note   ", "failed": "FAILED "}
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print stable JSON.")
+@plugin_options
 def doctor(as_json: bool) -> None:
     """Check this machine, the plugins and core.toml; exit status 1 if something needed is missing."""
     found = list(_examine())
@@ -41,7 +43,7 @@ def doctor(as_json: bool) -> None:
 def _examine() -> Iterator[tuple[str, CheckResult]]:
     from core.cli.choices import discovered
 
-    plugins = discovered()
+    plugins = discovered(failing_allowed=True)
     yield "Python", CheckResult("ok", f"{platform.python_version()} on {platform.system()} {platform.release()}")
     for record in plugins.records:
         if record.active:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from core.cli.plugin_options import plugin_options
 from core.errors import ConfigError
 
 
 @click.command("init")
 @click.argument("path", type=click.Path(path_type=Path, allow_dash=True), default=Path("core.toml"))
 @click.option("--force", is_flag=True, help="Overwrite a file that exists.")
+@plugin_options
 def init(path: Path, force: bool) -> None:
     """Write a commented core.toml for this machine to PATH ("-": to stdout)."""
     from core.assembly import usable_proposals

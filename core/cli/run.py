@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.cli.log_options import LogOptions, log_options
+from core.cli.plugin_options import is_strict, plugin_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stdin", "stdin_device", metavar="NAME", help="Speak INDI on stdin and stdout for the device NAME only."
 )
-@click.option("--no-plugin", multiple=True, metavar="NAME", help="Do not load this plugin; may be given again.")
+@plugin_options
 @log_options
 @click.option("--view", is_flag=True, help="Show devices, programs and the log on a whole screen, with keys.")
 @click.option("--plain", is_flag=True, help="Print plain lines on a terminal too, no live picture.")
@@ -34,7 +35,6 @@ def run(
     port: int | None,
     host: str | None,
     stdin_device: str | None,
-    no_plugin: tuple[str, ...],
     log: LogOptions,
     view: bool,
     plain: bool,
@@ -55,7 +55,7 @@ def run(
     from core.cli.view.terminal import can_move_cursor
     from core.control import Control, tell_isolated_log
     from core.drivers.descriptor_limit import raise_descriptor_limit
-    from core.errors import ConfigError
+    from core.errors import ConfigError, PluginError
     from core.reload import Reload
     from core.saved_settings import state_folder
     from core.supervision import Notifier, Supervision, supervised
@@ -70,13 +70,16 @@ def run(
 
         streams = reserve_streams()  # before any plugin is imported, since that may print
     found = chosen_config(config)
-    plugins = discovered(found, no_plugin)
+    plugins = discovered(found)
     chosen, notices = with_default(found, plugins)
     chosen = with_log_options(chosen, log)
     settings = log_settings(chosen)
     notices = [*notices, *without_effect(settings, chosen, plugins)]
     chosen = with_transports(chosen, port=port, host=host, stdin_device=stdin_device, streams=streams or (0, 1))
     assembly = assemble(chosen, plugins)
+    if assembly.failed and is_strict():
+        causes = [f"{name}: {why}" for name, why in assembly.failed.items()]
+        raise PluginError("\n".join(["--strict: not everything can be made", *causes]))
     if not assembly.devices and not any(transport.brings_devices for transport in assembly.transports):
         source = chosen.path or "no core.toml, and no plugin that proposes one"
         raise ConfigError(f"there is no device to run ({source}); for a first one: pip install plugin-gpio-matrix")
@@ -109,6 +112,8 @@ def run(
         for record in plugins.records:
             if record.state not in ("active", "disabled"):
                 lines.say(f"plugin {record.name}: {record.state}: {record.cause}; {record.cure}")
+            for warning in record.warnings:
+                lines.say(f"plugin {record.name}: {warning}")
         for notice in (*notices, *_without_effect(chosen, port=port, host=host)):
             lines.say(notice)
         supervision = Supervision(Notifier())

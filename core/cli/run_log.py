@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 from core.cli.writer import Descriptor, PlainSink, Writer
+from core.deprecation import deprecations_told
 from core.log.formats import JsonFormatter, LineHandler, PlainFormatter, lost_lines
 from core.log.origin import Origins
 from core.log.selection import Selection
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from core.log.settings import LogSettings
 
 __all__ = ["LogLines"]
+
+_log = logging.getLogger("core.deprecation")
 
 
 class LogLines:
@@ -72,6 +75,7 @@ class LogLines:
             )
             to_screen = name == "stdout" and stream is self._screen.stream
             self._streams.enter_context(redirect(Printed(stream, partial(self._tell, name, to_screen=to_screen))))
+        self._streams.enter_context(deprecations_told(_log.warning, once=True))
         return self
 
     def __exit__(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from core.cli.plugin_options import plugin_options
+
 if TYPE_CHECKING:
     from core.cli.record.film import Film
     from core.program_device import ProgramDevice
@@ -41,6 +43,7 @@ FORMATS = (".svg", ".gif", ".cast")
     metavar="KEY=VALUE",
     help='An option of the device as in core.toml, as "lines=[[0, 1], [2, 3]]"; may be given again.',
 )
+@plugin_options
 def record(
     program: str,
     out: Path,
