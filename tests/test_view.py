@@ -28,7 +28,7 @@ from core import programs as p
 from core.cli.view.command import parsed
 from core.cli.view.instance import RunningInstance
 from core.cli.view.lamps import drawn, fitting
-from core.cli.view.looks import Look, look_of
+from core.cli.view.looks import Look, Speed, look_of
 from core.cli.view.screen import DARK, LIGHT, ViewApp, theme_of
 from core.device import Device
 from core.testing import Served, serving
@@ -115,7 +115,7 @@ async def until(pilot: Pilot[str], holds: Callable[[], object], what: str) -> No
 def texts(view: App[str]) -> str:
     """Return what a reader of the screen sees, line by line."""
     lines = view.screen._compositor.render_strips()
-    return "\n".join(strip.text for strip in lines)
+    return "\n".join(strip.text for strip in lines).replace("\xa0", " ")
 
 
 def test_every_program_is_listed_with_its_docstring_and_a_key() -> None:
@@ -177,6 +177,57 @@ def test_a_digit_presses_a_simulated_button_and_lets_it_go() -> None:
             assert states == ["Ok", "Idle"]
             await pilot.press("2")  # a real one
             await until(pilot, lambda: "button right" in texts(view), "the notice")
+
+    asyncio.run(look())
+
+
+def test_plus_and_minus_change_the_speed_of_a_device() -> None:
+    async def look() -> None:
+        async with shown() as (view, pilot, served):
+            await pilot.press("a", "plus")
+            await served.client.wait_for("panel", "program_speed", {"factor": 1.5}, timeout=SECONDS)
+            await until(pilot, lambda: "▶ glow 1.5x" in texts(view), "the speed")
+            await pilot.press("minus")
+            await served.client.wait_for("panel", "program_speed", {"factor": 1.0}, timeout=SECONDS)
+            await until(pilot, lambda: "1.5x" not in texts(view), "the speed as written")
+            await pilot.press("minus")
+            await served.client.wait_for("panel", "program_speed", {"factor": 0.7}, timeout=SECONDS)
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize(
+    ("factor", "faster", "slower"),
+    [(1.0, 1.5, 0.7), (1.1, 1.5, 1.0), (0.33, 0.5, 0.3), (10.0, 10.0, 7.0), (0.1, 0.15, 0.1), (8.0, 10.0, 7.0)],
+)
+def test_the_next_speed_is_a_round_one_within_the_limits(factor: float, faster: float, slower: float) -> None:
+    speed = Speed(factor, 0.1, 10.0)
+    assert [speed.next(1), speed.next(-1)] == pytest.approx([faster, slower])
+
+
+def test_a_program_far_down_the_list_is_seen_when_its_letter_is_pressed() -> None:
+    async def program(panel: Panel) -> None:
+        await p.on(panel.outputs())()
+
+    async def look() -> None:
+        many = [p.Program(program, name=f"program_{number:02}") for number in range(20)]
+        async with serving(Panel("panel"), programs=many) as served:
+            await served.client.wait_for("panel", "program")
+            view = ViewApp(RunningInstance(served.client, "localhost"), stays=True)
+            async with view.run_test(size=(80, 24)) as pilot:
+                await until(pilot, lambda: "program_00" in texts(view), "the list")
+                assert "program_19" not in texts(view)
+                await pilot.press("u")
+                await until(pilot, lambda: "▶ u program_19" in texts(view), "the program that runs")
+
+    asyncio.run(look())
+
+
+def test_the_way_out_is_seen_on_the_smallest_terminal() -> None:
+    async def look() -> None:
+        async with shown((20, 5)) as (view, pilot, _):
+            await until(pilot, lambda: "panel" in texts(view), "the device")
+            assert "Ctrl-C end" in texts(view)
 
     asyncio.run(look())
 

@@ -150,6 +150,26 @@ def test_a_running_instance_is_shown_through_its_port_and_waited_for(terminal: T
     terminal.wait_for("waiting for it to come back")
     start("--port", str(port))
     terminal.wait_for("▶ a heartbeat")
+    terminal.wait_for(rf"\d\d:\d\d:\d\d INFO localhost:{port} is back")
+    terminal.press("C-c")
+    terminal.wait_for("^status=0$")
+    terminal.wait_for_order()
+
+
+def test_a_server_without_a_matrix_shows_what_it_measures_and_a_matrix_that_joins(
+    terminal: Terminal, start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "core.toml").write_text('[device.climate]\nplugin = "spi-sensor"\n')
+    run = start(str(tmp_path / "core.toml"), "--port", "0")
+    terminal.type(f"corectl view localhost:{run.port}; echo status=$?")
+    terminal.wait_for(r"Temperature.*\d")
+    terminal.press("a", "1", "plus", "x", "Enter")  # nothing is there that they could do
+    with (tmp_path / "core.toml").open("a") as file:
+        file.write('[device.panel]\nplugin = "gpio-matrix"\nchip = "simulated"\n')
+    assert run.corectl("reload").returncode == 0
+    terminal.wait_for("panel    climate")
+    terminal.press("Tab")
+    terminal.wait_for(LED)
     terminal.press("C-c")
     terminal.wait_for("^status=0$")
     terminal.wait_for_order()

@@ -26,7 +26,7 @@ def main() -> None:
 
 
 async def _show(connection: socket.socket, log: int) -> int:
-    from core.cli.view.ending import ended_by_signals
+    from core.cli.view.ending import ended_from_outside
     from core.cli.view.instance import RunningInstance
     from core.cli.view.screen import ViewApp
     from core.client import Client, ClientError
@@ -35,7 +35,7 @@ async def _show(connection: socket.socket, log: int) -> int:
         async with Client(sock=connection, ping_interval=None) as client:
             view = ViewApp(RunningInstance(client, "corectl run"), stays=False)
             lines = _Lines(log, view)
-            with ended_by_signals(view):
+            with ended_from_outside(view):
                 view.call_later(lines.begin)
                 await view.run_async()
             return view.return_code or 0

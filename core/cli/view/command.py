@@ -50,7 +50,7 @@ def parsed(address: str) -> tuple[str, int, str | None]:
 
 
 async def _show(host: str, port: int, path: str | None, seconds: float) -> int:
-    from core.cli.view.ending import ended_by_signals
+    from core.cli.view.ending import ended_from_outside
     from core.cli.view.instance import RunningInstance
     from core.cli.view.screen import ViewApp
     from core.client import Client
@@ -58,7 +58,7 @@ async def _show(host: str, port: int, path: str | None, seconds: float) -> int:
     # Before the screen, so that an error is a sentence below the command.
     async with Client(host, port, path=path, connect_timeout=seconds) as client:
         shown = ViewApp(RunningInstance(client, path or f"{host}:{port}"), stays=True)
-        with ended_by_signals(shown):
+        with ended_from_outside(shown):
             await shown.run_async()
         return shown.return_code or 0
 

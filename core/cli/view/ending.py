@@ -1,14 +1,15 @@
-"""How the view ends by a signal: in order where that goes, and in any case soon."""
+"""How the view ends by a signal, or by a terminal that goes: in order where that can be had, and in any case soon."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,8 @@ PATIENCE_SECONDS = 1.0
 
 
 @contextlib.contextmanager
-def ended_by_signals(view: App[Any]) -> Iterator[None]:
-    """Let signals end the view inside of the returned context."""
+def ended_from_outside(view: App[Any]) -> Iterator[None]:
+    """Let signals end the view inside of the returned context, and a terminal that hangs up, which Textual polls."""
     loop = asyncio.get_running_loop()
 
     def take(number: int, _frame: FrameType | None) -> None:
@@ -30,11 +31,28 @@ def ended_by_signals(view: App[Any]) -> Iterator[None]:
         loop.call_soon_threadsafe(view.exit)
 
     former = {number: signal.signal(number, take) for number in SIGNALS}
+    # Nothing is left that could be put in order.
+    when_hung_up(0, lambda: os._exit(0))
     try:
         yield
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+def when_hung_up(terminal: int, act: Callable[[], object]) -> None:
+    """Call `act`, in a thread of its own, when a terminal hangs up.
+
+    SIGHUP says so to the session that the terminal controls; who was started from elsewhere has to look.
+    """
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(terminal, 0)
+        poll.poll()
+        act()
+
+    threading.Thread(target=wait, name="terminal", daemon=True).start()
 
 
 def _end_later(number: int) -> None:

@@ -44,6 +44,8 @@ class RunningInstance:
         def take(event: ClientEvent) -> None:
             if event.kind == "disconnected":
                 on_word(f"WARNING {event.message}")
+            elif event.kind == "connected":
+                on_word(f"INFO {self.where} is back")
             elif event.kind == "closed":
                 on_end(event.message or "")
             elif event.message:
@@ -57,6 +59,10 @@ class RunningInstance:
     async def choose(self, device: str, program: str | None) -> None:
         """Run a program on a device, or none; raise ClientError with the reason if that is refused."""
         await self._client.set(device, "program", {program or NO_PROGRAM: True}, timeout=ANSWER_SECONDS)
+
+    async def change_speed(self, device: str, factor: float) -> None:
+        """Let programs run so many times faster than written; raise ClientError with the reason if that is refused."""
+        await self._client.set(device, "program_speed", {"factor": factor}, timeout=ANSWER_SECONDS)
 
     async def press(self, device: str, button: str) -> None:
         """Press a button for a moment; raise ClientError with the reason if that is refused."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 NO_PROGRAM = "none"
 VALUES_SHOWN = 50
+SPEEDS = tuple(one * power for power in (0.01, 0.1, 1.0, 10.0, 100.0) for one in (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
 _LED = re.compile(r"r(\d{1,4})c(\d{1,4})\Z")
 
 
@@ -36,12 +38,29 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class Speed:
+    """Be how many times faster than written the programs run, and between what it can be chosen."""
+
+    factor: float
+    slowest: float
+    fastest: float
+
+    def next(self, direction: int) -> float:
+        """Return the next round factor that is faster (1) or slower (-1); the present one where there is none."""
+        # A little beyond the present one, which may come rounded.
+        further = [one for one in SPEEDS if (one / self.factor - 1) * direction > 0.01] if self.factor > 0 else [1.0]
+        if not further:
+            return self.factor
+        return min(max(min(further) if direction > 0 else max(further), self.slowest), self.fastest)
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Be what a device looks like at one moment.
 
     `rows` are its LEDs, "X" for a lit one, "." for a dark one and " " for none; `program` is the name of the one that
-    runs, None for none; `values` are numbers for who has no LEDs; `trouble` is why something is wrong, empty if nothing
-    is.
+    runs, None for none; `speed` is None where it cannot be chosen; `values` are numbers for who has no LEDs; `trouble`
+    is why something is wrong, empty if nothing is.
     """
 
     name: str
@@ -51,6 +70,7 @@ class Look:
     buttons: tuple[Button, ...] = ()
     values: tuple[str, ...] = ()
     trouble: str = ""
+    speed: Speed | None = None
 
     @property
     def description(self) -> str:
@@ -71,6 +91,7 @@ def look_of(device: RemoteDevice) -> Look:
         _buttons(vectors.get("buttons"), vectors.get("press")),
         () if rows else _values(list(vectors.values())),
         trouble,
+        _speed(vectors.get("program_speed")) if programs else None,
     )
 
 
@@ -119,6 +140,13 @@ def _programs(
     )
     chosen = vector.chosen if vector.chosen != NO_PROGRAM else None
     return choices, chosen, printable(vector.message or "it has failed") if vector.state == "Alert" else ""
+
+
+def _speed(vector: RemoteVector | None) -> Speed | None:
+    member = vector.members.get("factor") if vector is not None and vector.kind == "Number" else None
+    if vector is None or member is None or vector.perm == "ro" or not math.isfinite(member.value or math.nan):
+        return None
+    return Speed(member.value, member.min, member.max)
 
 
 def _buttons(lights: RemoteVector | None, press: RemoteVector | None) -> tuple[Button, ...]:

@@ -22,9 +22,12 @@ from core.cli.view.lamps import Shade, Sprite, drawn, fitting
 from core.cli.view.looks import Button, Choice, Look
 
 STOP_KEY, QUIT_KEY = "x", "q"
+FASTER_KEYS, SLOWER_KEYS = "+=", "-_"
+"""With and without Shift, whatever the keyboard."""
 PROGRAM_KEYS = "".join(letter for letter in string.ascii_lowercase if letter not in STOP_KEY + QUIT_KEY)
 BUTTON_KEYS = "123456789"
 LOG_LINES = 2000
+NO_BREAK = "\xa0"
 
 
 class Lamps(Widget):
@@ -111,12 +114,7 @@ class DevicePanel(Vertical):
         """Show a device."""
         self._lamps.show(look)
         before, self._look = self._look, look
-        if before is None or (before.name, before.program, before.trouble, before.programs) != (
-            look.name,
-            look.program,
-            look.trouble,
-            look.programs,
-        ):
+        if before is None or _told(before) != _told(look):
             self.border_title = escape(printable(look.name))
             self._doing.update(_doing(look))
         if before is None or before.buttons != look.buttons:
@@ -191,11 +189,17 @@ def _width(rows: Sequence[str], sprite: Sprite | None) -> int:
     return max(map(len, rows), default=0) * (sprite.width if sprite is not None else 1)
 
 
+def _told(look: Look) -> object:
+    """Return what is said of a device beside its LEDs and buttons."""
+    return look.name, look.program, look.trouble, look.programs, look.speed
+
+
 def _doing(look: Look) -> Text:
     if look.trouble:
         return Text(look.trouble, style="bold red")
     if look.program is not None:
-        return Text.assemble(("▶ ", "bold green"), (printable(look.program), "bold"))
+        speed = f" {look.speed.factor:g}x" if look.speed is not None and look.speed.factor != 1 else ""
+        return Text.assemble(("▶ ", "bold green"), (printable(look.program), "bold"), (speed, "bold cyan"))
     return Text("no program runs" if look.programs else "", style="dim")
 
 
@@ -218,7 +222,8 @@ def _buttons(buttons: Sequence[Button]) -> Text:
     for number, button in enumerate(buttons):
         if number:
             text.append("   ")
+        label = button.label.replace(" ", NO_BREAK)
         if button.pressable and number < len(BUTTON_KEYS):
-            text.append(f"{BUTTON_KEYS[number]} ", style="bold cyan")
-        text.append(f" {button.label} ", style="reverse bold" if button.pressed else "underline")
+            text.append(f"{BUTTON_KEYS[number]}{NO_BREAK}", style="bold cyan")
+        text.append(f"{NO_BREAK}{label}{NO_BREAK}", style="reverse bold" if button.pressed else "underline")
     return text

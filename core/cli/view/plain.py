@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from core.cli.view.ending import when_hung_up
 from core.cli.view.instance import RunningInstance
 from core.cli.view.terminal import can_move_cursor
 from core.cli.writer import Descriptor, PlainSink, Writer
@@ -32,6 +34,13 @@ async def show(client: Client, where: str) -> None:
         loop.call_soon_threadsafe(end.set)
 
     drawing = can_move_cursor(sys.stdout)
+    if descriptor.number is not None and descriptor.isatty():
+
+        def hang_up() -> None:
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                loop.call_soon_threadsafe(end.set)
+
+        when_hung_up(descriptor.number, hang_up)
     writer: Writer[Any] = Writer(_sink(descriptor) if drawing else PlainSink(descriptor), leave)
     instance = RunningInstance(client, where)
     stop_observing = instance.observe(changed.set, writer.put, writer.put)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
@@ -20,8 +21,10 @@ from core.cli.view.instance import RunningInstance
 from core.cli.view.looks import Look
 from core.cli.view.panels import (
     BUTTON_KEYS,
+    FASTER_KEYS,
     PROGRAM_KEYS,
     QUIT_KEY,
+    SLOWER_KEYS,
     STOP_KEY,
     DevicePanel,
     LogPanel,
@@ -103,7 +106,9 @@ class ViewApp(App[str]):
         # What the client calls runs in its task; only by a message of its own is it Textual's turn.
         self._end_observing = self._instance.observe(
             self._take_note,
-            (lambda line: self.call_later(self.say, line)) if self._stays else lambda _: None,
+            (lambda line: self.call_later(self.say, f"{time.strftime('%H:%M:%S')} {line}"))
+            if self._stays
+            else lambda _: None,
             lambda reason: self.call_later(self.exit, reason),
         )
         self._redraw()
@@ -123,12 +128,16 @@ class ViewApp(App[str]):
         self._arrange()
 
     def on_key(self, event: events.Key) -> None:
-        """Start programs by letters, and press buttons by digits."""
+        """Start programs by letters, press buttons by digits, and change the speed."""
         key = event.character or ""
         look = self._look
         if look is None or len(key) != 1:
             return
-        if key in PROGRAM_KEYS and (name := self._programs.name_at(PROGRAM_KEYS.index(key))) is not None:
+        if key in FASTER_KEYS + SLOWER_KEYS and look.speed is not None:
+            factor = look.speed.next(1 if key in FASTER_KEYS else -1)
+            self._do("speed", self._instance.change_speed(look.name, factor))
+        elif key in PROGRAM_KEYS and (name := self._programs.name_at(PROGRAM_KEYS.index(key))) is not None:
+            self._programs.highlighted = PROGRAM_KEYS.index(key)  # so that it is seen where the list is long
             self._do(f"program {name}", self._instance.choose(look.name, name))
         elif key in BUTTON_KEYS and BUTTON_KEYS.index(key) < len(look.buttons):
             button = look.buttons[BUTTON_KEYS.index(key)]
@@ -250,13 +259,18 @@ class ViewApp(App[str]):
 
 def _keys(looks: list[Look], shown: Look | None) -> Text:
     """Return what the keys do, of those that do something."""
-    keys = [("a-z", "run"), (STOP_KEY, "stop")] if shown is not None and shown.programs else []
+    # First what has to be known also where the line is cut.
+    keys = [("Ctrl-C", "end")]
+    if shown is not None and shown.programs:
+        keys += [("a-z", "run"), (STOP_KEY, "stop")]
     if shown is not None and any(button.pressable for button in shown.buttons):
         keys.append(("1-9", "press"))
+    if shown is not None and shown.speed is not None:
+        keys.append((f"{FASTER_KEYS[0]} {SLOWER_KEYS[0]}", "speed"))
     if len(looks) > 1:
         keys.append(("Tab", "device"))
     text = Text(no_wrap=True, overflow="ellipsis")
-    for key, does in (*keys, ("F2", "light or dark"), ("F3", "log"), ("Ctrl-C", "end")):
+    for key, does in (*keys, ("F3", "log"), ("F2", "light or dark")):
         text.append(key, style="bold").append(f" {does}   ", style="dim")
     return text
 
