@@ -21,6 +21,7 @@ from core.observing_device import ObservingDevice
 from core.plugin_code import said
 from core.plugins import PluginSet
 from core.plumbing import DeviceDriver, Router, Transport
+from core.plumbing.allocator import settle_allocator
 from core.program_device import ProgramDevice
 from core.properties import Event
 from core.saved_settings import SavedSettings
@@ -110,6 +111,7 @@ class App:
 
         Raises the CoreError of a transport that cannot be opened.
         """
+        settle_allocator()
         try:
             _PluginLoop().run(self._serve_and_leave(ignore_signals_afterwards))
         except RuntimeError:  # how asyncio says that its loop was stopped by _leave

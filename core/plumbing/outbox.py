@@ -147,11 +147,6 @@ class Outbox:
         """Return how many bytes wait, those of BLOBs not counted."""
         return max(self.pending - self._blobs_pending(), 0)
 
-    @property
-    def idle(self) -> bool:
-        """Return whether nothing waits."""
-        return not self._passing and not self._lanes.length and not self._channel.pending
-
     def send_sets(self, data: bytes, shape: Shape, device: str) -> bool:
         """Queue one or more sets of one shape; return whether the driver had better wait a moment."""
         channel = self._channel
@@ -214,8 +209,8 @@ class Outbox:
     # A BLOB that is cut through
 
     def begin_passage(self) -> bool:
-        """Let a BLOB pass while it arrives, unless something waits; everything else waits until `end_passage`."""
-        if not self.idle:
+        """Let a BLOB pass while it arrives, unless much waits; everything else waits until `end_passage`."""
+        if self._goes_aside:
             return False
         self._passing = True
         self._passed = 0

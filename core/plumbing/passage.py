@@ -1,4 +1,4 @@
-"""A BLOB vector on its way while it still arrives: cut through to peers for which nothing else waits, kept for others.
+"""A BLOB vector on its way while it still arrives: cut through to peers that keep up, kept for others.
 
 A driver that stops in the middle would leave those peers within an element that never ends. So they get its end after
 a moment without progress, and the state Alert; the others get the whole, if it ever comes.
