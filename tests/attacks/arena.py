@@ -203,16 +203,18 @@ class Client:
         """Send all of it, reading what comes meanwhile; return False if the server has closed."""
         rest = memoryview(data)
         deadline = time.monotonic() + SECONDS
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN | select.POLLOUT)
         while rest:
-            readable, writable, _ = select.select([self.socket], [self.socket], [], SECONDS)
+            ready = poll.poll(1000 * SECONDS)
             assert time.monotonic() < deadline, "the server takes no more"
             try:
-                if readable:
+                if ready and ready[0][1] & ~select.POLLOUT:
                     more = self.socket.recv(1 << 20, socket.MSG_DONTWAIT)
                     if not more:
                         return False
                     self.seen += more
-                if writable:
+                if ready and ready[0][1] & select.POLLOUT:
                     rest = rest[self.socket.send(rest[: 1 << 18], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) :]
             except BlockingIOError:
                 pass
@@ -252,7 +254,13 @@ class Client:
         """Return whether the server still answers here, and has done with all that came before."""
         if not self.send(b'<pingRequest uid="%s"/>' % mark):
             return False
-        self.until(b'<pingReply uid="%s"/>' % mark)
+        reply = b'<pingReply uid="%s"/>' % mark
+        while reply not in self.seen:
+            data = self.socket.recv(1 << 20)
+            if not data:
+                return False
+            self.seen += data
+        self.until(reply)
         return True
 
     def close(self) -> None:

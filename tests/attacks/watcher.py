@@ -48,8 +48,8 @@ class Watcher:
 
     def _starts(self, tag: str, attributes: dict[str, str]) -> None:
         self._text, self._name = "", attributes.get("name", "")
-        if tag == "setNumberVector":
-            self._in_beat = attributes.get("device") == "heart"
+        if tag.endswith("Vector"):
+            self._in_beat = tag == "setNumberVector" and attributes.get("device") == "heart"
 
     def _text_comes(self, text: str) -> None:
         self._text += text
