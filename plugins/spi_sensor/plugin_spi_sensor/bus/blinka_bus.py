@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import DeviceUnavailable
+from core.spi_bus import ClockSettings
 from plugin_spi_sensor.bus.blinka_import import quietly
-from plugin_spi_sensor.bus.kernel import DEVICES, KernelBus, Settings, why_not_opened
+from plugin_spi_sensor.bus.kernel import DEVICES, KernelBus, why_not_opened
 
 if TYPE_CHECKING:
     import busio
@@ -88,7 +89,7 @@ class BlinkaBus(KernelBus["busio.SPI"]):
         if handle is not None:
             os.close(handle)
 
-    def _apply(self, node: busio.SPI, settings: Settings) -> None:
+    def _apply(self, node: busio.SPI, settings: ClockSettings) -> None:
         baudrate, polarity, phase = settings
         node.configure(baudrate=baudrate, polarity=polarity, phase=phase)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from core import DeviceUnavailable
+from core.spi_bus import ClockSettings, LockableSpiBus
 
 __all__ = ["KernelBus", "KernelSelect", "why_not_opened"]
 
@@ -22,25 +23,17 @@ DEFAULT_BUFFER = 4096
 
 N = TypeVar("N")
 
-Settings = tuple[int, int, int]
-"""Clock rate in Hz, polarity, phase."""
 
-
-class KernelBus(abc.ABC, Generic[N]):
-    """Be one controller with its nodes, as `busio.SPI` is; `N` is what a package has for an open node.
-
-    Whoever configures or transfers has the lock: RuntimeError otherwise, ValueError on a bus that is closed.
-    """
+class KernelBus(LockableSpiBus, Generic[N]):
+    """Be one controller with its nodes, as `busio.SPI` is; `N` is what a package has for an open node."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._nodes: dict[int, N] = {}
-        self._applied: dict[int, Settings] = {}
-        self._settings: Settings = (100_000, 0, 0)
+        self._applied: dict[int, ClockSettings] = {}
         self._selected: int | None = None
         self._held = False
         self._rest: int | None = None
-        self._locked = False
-        self._closed = False
 
     @property
     @abc.abstractmethod
@@ -56,7 +49,7 @@ class KernelBus(abc.ABC, Generic[N]):
         """Close a node."""
 
     @abc.abstractmethod
-    def _apply(self, node: N, settings: Settings) -> None:
+    def _apply(self, node: N, settings: ClockSettings) -> None:
         """Set how the next transfers of a node go."""
 
     @abc.abstractmethod
@@ -70,67 +63,9 @@ class KernelBus(abc.ABC, Generic[N]):
             self._nodes[select] = self._open(select)
         return KernelSelect(self, select)
 
-    @property
-    def frequency(self) -> int:
-        """Return the clock rate in Hz, as configured last."""
-        return self._settings[0]
-
-    def try_lock(self) -> bool:
-        """Take the lock and return True, or return False where somebody has it."""
-        self._check_open()
-        if self._locked:
-            return False
-        self._locked = True
-        return True
-
-    def unlock(self) -> None:
-        """Give the lock back; raise ValueError if nobody has it."""
-        if not self._locked:
-            raise ValueError("the bus is not locked")
-        self._locked = False
-
-    def configure(self, baudrate: int = 100_000, polarity: int = 0, phase: int = 0, bits: int = 8) -> None:
-        """Set the clock for the transfers to come: its rate in Hz, polarity and phase 0 or 1; words have 8 bits."""
-        self._check_locked()
-        if baudrate <= 0:
-            raise ValueError(f"baudrate is {baudrate}; a number of Hz above 0 is needed")
-        if polarity not in (0, 1) or phase not in (0, 1):
-            raise ValueError(f"polarity is {polarity}, phase is {phase}; each is 0 or 1")
-        if bits != 8:
-            raise ValueError(f"bits is {bits}; 8 is allowed")
-        self._settings = (baudrate, polarity, phase)
-
-    def write(self, buffer: bytes | bytearray | memoryview, start: int = 0, end: int | None = None) -> None:
-        """Send `buffer[start:end]` and drop what the chip answers."""
-        self._transfer(bytes(memoryview(buffer)[start:end]))
-
-    def readinto(
-        self, buffer: bytearray | memoryview, start: int = 0, end: int | None = None, write_value: int = 0
-    ) -> None:
-        """Fill `buffer[start:end]` from the chip, while `write_value` is sent for each byte."""
-        window = memoryview(buffer)[start:end]
-        window[:] = self._transfer(bytes((write_value,)) * len(window))
-
-    def write_readinto(
-        self,
-        buffer_out: bytes | bytearray | memoryview,
-        buffer_in: bytearray | memoryview,
-        out_start: int = 0,
-        out_end: int | None = None,
-        in_start: int = 0,
-        in_end: int | None = None,
-    ) -> None:
-        """Send one slice and fill another at the same time; raise ValueError if their lengths differ."""
-        sent = memoryview(buffer_out)[out_start:out_end]
-        received = memoryview(buffer_in)[in_start:in_end]
-        if len(sent) != len(received):
-            raise ValueError(f"{len(sent)} bytes to send and {len(received)} to receive: they must be as many")
-        received[:] = self._transfer(bytes(sent))
-
     def deinit(self) -> None:
         """Close the bus with all its nodes; closing it twice is no error."""
-        self._closed = True
-        self._locked = False
+        super().deinit()
         while self._nodes:
             self._close(self._nodes.popitem()[1])
 
@@ -146,23 +81,20 @@ class KernelBus(abc.ABC, Generic[N]):
         Controllers take a new polarity with the next transfer, not when it is set; the byte that is sent goes to the
         node's own select, which has no device.
         """
-        if self._rest != self._settings[1]:
-            self._transfer(b"\x00")
+        if self._rest != self.settings[1]:
+            self._exchange_all(b"\x00")
 
     def _transfer(self, sent: bytes) -> bytes:
-        self._check_locked()
         number = self._selected
         if number is None:
             raise RuntimeError("the bus is used without a chip select")
-        if not sent:
-            return b""
         node = self._nodes[number]
         try:
-            if self._applied.get(number) != self._settings:
+            if self._applied.get(number) != self.settings:
                 self._applied.pop(number, None)
-                self._apply(node, self._settings)
-                self._applied[number] = self._settings
-            self._rest = self._settings[1]
+                self._apply(node, self.settings)
+                self._applied[number] = self.settings
+            self._rest = self.settings[1]
             size = _buffer_size()
             if len(sent) <= size:
                 return self._exchange(node, sent)
@@ -179,18 +111,9 @@ class KernelBus(abc.ABC, Generic[N]):
         except OSError as error:
             raise DeviceUnavailable(
                 error.errno or errno.EIO,
-                f"{self.controller}.{number}: a transfer of {len(sent)} bytes at {self._settings[0]} Hz failed: "
+                f"{self.controller}.{number}: a transfer of {len(sent)} bytes at {self.settings[0]} Hz failed: "
                 f"{error.strerror or error}; check the option baudrate, and the kernel's log with dmesg",
             ) from error
-
-    def _check_locked(self) -> None:
-        self._check_open()
-        if not self._locked:
-            raise RuntimeError("the bus is used without its lock; call try_lock() first")
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ValueError("the bus is closed")
 
 
 class KernelSelect:

@@ -6,7 +6,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from core import DeviceUnavailable
-from plugin_spi_sensor.bus.kernel import DEVICES, KernelBus, Settings, why_not_opened
+from core.spi_bus import ClockSettings
+from plugin_spi_sensor.bus.kernel import DEVICES, KernelBus, why_not_opened
 
 if TYPE_CHECKING:
     from spidev import SpiDev
@@ -38,7 +39,7 @@ class SpidevBus(KernelBus["SpiDev"]):
     def _close(self, node: SpiDev) -> None:
         node.close()
 
-    def _apply(self, node: SpiDev, settings: Settings) -> None:
+    def _apply(self, node: SpiDev, settings: ClockSettings) -> None:
         baudrate, polarity, phase = settings
         node.mode = polarity << 1 | phase
         node.max_speed_hz = baudrate
