@@ -286,10 +286,10 @@ def main() -> None:
     if options.write:
         introduction = (
             f"Written by `benchmarks/sensor.py` on {dt.datetime.now(tz=dt.UTC).date()}, "
-            f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}; medians of {options.rounds} "
-            f"interleaved rounds of {options.seconds:g} s on a simulated bus, whose bytes cost processor time that a "
-            "real bus does not take from Python. Only rows of one table can be compared: the machine may have done "
-            "other work meanwhile."
+            f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} CPUs, "
+            f"Linux {platform.release()}; medians of {options.rounds} interleaved rounds of {options.seconds:g} s on a "
+            "simulated bus, whose bytes cost processor time that a real bus does not take from Python. Only rows of "
+            "one table can be compared: the machine may have done other work meanwhile."
         )
         parts = ["# Figures of the sensors", introduction]
         for title, rows in found.items():
