@@ -74,16 +74,39 @@ def test_condensing_keeps_count_mean_and_extremes(
     store.begin([AIR])
     store.add([(1, at, value) for at, value in late])
     store.commit()
+    with History(path) as history:
+        (air,) = history.series()
+        points = history.points(air, 0, 10 * HOUR)
+        assert history.values(air, 0, 10 * HOUR) == [(point.time, point.value) for point in points]
+        outline = history.outline(air, 0, 10 * HOUR, 7)
+    assert sum(point.samples or 1 for point in outline) == len(values) + len(late)
+    assert [point.time for point in outline] == sorted(
+        {point.time // (10 * HOUR // 7 + 1) * (10 * HOUR // 7 + 1) for point in points}
+    )
     tidy(store, Retention([MINUTE, HOUR, None]), 6 * HOUR)
     store.close()
     everything = [value for _, value in (*values, *late)]
     with History(path) as history:
         (air,) = history.series()
         points = history.points(air, 0, 10 * HOUR)
-        (outline,) = history.outline(air, 0, 10 * HOUR, 1)
-    assert sum(point.samples or 1 for point in points) == len(everything) == outline.samples
-    assert outline.value == pytest.approx(sum(everything) / len(everything), rel=1e-6, abs=1e-6)
-    assert (outline.low, outline.high) == (min(everything), max(everything))
+        (all_in_one,) = history.outline(air, 0, 10 * HOUR, 1)
+    assert sum(point.samples or 1 for point in points) == len(everything) == all_in_one.samples
+    assert all_in_one.value == pytest.approx(sum(everything) / len(everything), rel=1e-6, abs=1e-6)
+    assert (all_in_one.low, all_in_one.high) == (min(everything), max(everything))
+
+
+def test_a_clock_that_was_set_back_confuses_no_reader(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    store = fill(path, [(START, 5.0), (START + MINUTE, 6.0)])
+    tidy(store, Retention([MINUTE, None, None]), START + HOUR)
+    store.begin([AIR])
+    store.add([(1, START, 5.0)])  # at the begin of that minute, and equal to its mean
+    store.commit()
+    store.close()
+    with History(path) as history:
+        (air,) = history.series()
+        assert [point.samples for point in history.points(air, 0, START + HOUR)] == [1, None, 1]
+        assert history.values(air, 0, START + HOUR) == [(START, 5.0), (START, 5.0), (START + MINUTE, 6.0)]
 
 
 def test_an_outline_has_as_many_steps_as_asked_for(tmp_path: Path) -> None:

@@ -184,12 +184,12 @@ def _print(found: History, chosen: Sequence[Series], since: int, until: int, for
     from core.cli.tables import show_json, show_table
     from core.errors import CoreError
 
-    points = {one: found.points(one, since, until) for one in chosen}
     if form == "json":
-        listed = [{**_described(one), "points": [_point(point) for point in points[one]]} for one in chosen]
+        points = [[_point(point) for point in found.points(one, since, until)] for one in chosen]
+        listed = [{**_described(one), "points": of_one} for one, of_one in zip(chosen, points, strict=True)]
         show_json({"version": 1, "since": _utc(since), "until": _utc(until), "series": listed})
         return
-    values = [{point.time: point.value for point in points[one]} for one in chosen]
+    values = [dict(found.values(one, since, until)) for one in chosen]
     times = sorted(set().union(*values))
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
