@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.cli.specs import Spec, as_json, server, server_options, shown
+from core.cli.specs import Spec, as_json, printable, server, server_options, shown
 from core.cli.tables import show_json
+from core.suggestions import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.client import Client, RemoteVector
 
@@ -57,12 +58,28 @@ async def _get(specs: Sequence[Spec], host: str, port: int, seconds: float) -> t
             names = list(dict.fromkeys(name for spec in specs for name in spec.elements(vector)))
             if names:
                 found.append((vector, names))
-        missing = [
-            f"nothing on {host}:{port} matches {spec}; there is {', '.join(client.devices) or 'no device'}"
-            for spec in specs
-            if not any(spec.elements(vector) for vector, _ in found)
-        ]
-        return found, missing
+        missing = [spec for spec in specs if not any(spec.elements(vector) for vector, _ in found)]
+        known = {(vector.device, vector.name): list(vector.members) for vector in client.devices.vectors()}
+    if missing and not all(any(spec.device == device for device, _ in known) for spec in missing):
+        # A server tells nothing of other devices to who has named one.
+        async with server(host, port, seconds) as client:
+            await _collect(client, [Spec()], seconds)
+            known = {(vector.device, vector.name): list(vector.members) for vector in client.devices.vectors()}
+    return found, [f"nothing on {host}:{port} matches {spec}; {_what_there_is(spec, known)}" for spec in missing]
+
+
+def _what_there_is(spec: Spec, known: Mapping[tuple[str, str], Sequence[str]]) -> str:
+    """Return what the server has instead, the nearest name first where one was meant."""
+    devices = list(dict.fromkeys(device for device, _ in known))
+    wanted, names, there = spec.device, devices, f"there is {', '.join(devices) or 'no device'}"
+    if spec.device in devices:
+        wanted, names = spec.name, [name for device, name in known if device == spec.device]
+        there = f"{spec.device} has {', '.join(names)}"
+    if (members := known.get((spec.device, spec.name))) is not None:
+        wanted, names = spec.element, list(members)
+        there = f"{spec.device}.{spec.name} has {', '.join(names)}"
+    near = nearest(wanted, names)
+    return printable(f"did you mean {near}? {there}" if near else there)
 
 
 async def _collect(client: Client, specs: Sequence[Spec], seconds: float) -> None:

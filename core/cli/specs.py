@@ -48,6 +48,11 @@ class Spec:
             return [self.element]
         return [name for name in vector.members if fnmatchcase(name, self.element)]
 
+    def means(self, device: str, name: str, element: str) -> bool:
+        """Return whether it means an element."""
+        parts = ((device, self.device), (name, self.name), (element, self.element))
+        return all(fnmatchcase(part, pattern) for part, pattern in parts)
+
     def __str__(self) -> str:
         """Return it as it is written."""
         return f"{self.device}.{self.name}.{self.element}"
@@ -58,13 +63,14 @@ def server_options(seconds: float) -> Callable[[F], F]:
 
     def add(command: F) -> F:
         command = click.option(
+            "-t",
             "--timeout",
             type=click.FloatRange(0, min_open=True),
             default=seconds,
             show_default=True,
             help="Seconds to wait.",
         )(command)
-        command = click.option("--port", type=click.IntRange(1, 65535), default=7624, show_default=True)(command)
+        command = click.option("-p", "--port", type=click.IntRange(1, 65535), default=7624, show_default=True)(command)
         return click.option(
             "--host", default="localhost", show_default=True, help="The server's host, or the path of a Unix socket."
         )(command)

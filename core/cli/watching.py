@@ -7,6 +7,8 @@ import contextlib
 import signal
 import sys
 import time
+from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,13 +17,14 @@ from core.cli.specs import Spec, plain, printable, server, server_options, shown
 from core.cli.tables import show_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from rich.console import RenderableType
 
-    from core.client import Client, ClientEvent, RemoteVector
+    from core.client import Client, ClientEvent, ReceivedBlob, RemoteVector
 
 FRAME_SECONDS = 0.1
+BLOBS_SHOWN = 3
 STYLES = {"Idle": "bright_black", "Ok": "green", "Busy": "yellow", "Alert": "bold red"}
 
 
@@ -29,18 +32,29 @@ STYLES = {"Idle": "bright_black", "Ok": "green", "Busy": "yellow", "Alert": "bol
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @server_options(2.0)
 @click.option("--json", "json_wanted", is_flag=True, help="Print one line of stable JSON for each change.")
-def watch(specs: tuple[str, ...], host: str, port: int, timeout: float, json_wanted: bool) -> None:
+@click.option(
+    "--blobs",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    help="Write the BLOBs that come to files in this directory.",
+)
+def watch(
+    specs: tuple[str, ...], host: str, port: int, timeout: float, json_wanted: bool, directory: Path | None
+) -> None:
     """Show properties of an INDI server, and every change, until Ctrl-C.
 
     SPEC is device.property.element; * stands for any, also where a part is left out. On a terminal it is a table, in a
-    pipe a line for each element that changes. A server that goes away is waited for.
+    pipe a line for each element that changes. A server that goes away is waited for. BLOBs, images say, are sent only
+    with --blobs.
     """
     wanted = [Spec.parse(spec) for spec in specs] or [Spec()]
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):  # the way in which it is meant to end
-        asyncio.run(_watch(wanted, host, port, timeout, json_wanted=json_wanted))
+        asyncio.run(_watch(wanted, host, port, timeout, json_wanted=json_wanted, directory=directory))
 
 
-async def _watch(specs: Sequence[Spec], host: str, port: int, seconds: float, *, json_wanted: bool) -> None:
+async def _watch(
+    specs: Sequence[Spec], host: str, port: int, seconds: float, *, json_wanted: bool, directory: Path | None
+) -> None:
     task = asyncio.current_task()
     if task is not None:
         # Ctrl-C is asyncio's; this too has to give the terminal back in order.
@@ -49,7 +63,7 @@ async def _watch(specs: Sequence[Spec], host: str, port: int, seconds: float, *,
     if json_wanted or not sys.stdout.isatty():
         lines = JsonLines(specs) if json_wanted else PlainLines(specs)
         events = client.events()
-        async with client:
+        async with client, _saving(client, specs, directory, lines.show_blob):
             dropped = 0
             async for event in events:
                 lines.show(event)
@@ -57,7 +71,26 @@ async def _watch(specs: Sequence[Spec], host: str, port: int, seconds: float, *,
                     click.echo(f"corectl: {events.dropped - dropped} changes came too fast to be shown", err=True)
                     dropped = events.dropped
     else:
-        await _draw(client, specs)
+        await _draw(client, specs, directory)
+
+
+@contextlib.asynccontextmanager
+async def _saving(
+    client: Client, specs: Sequence[Spec], directory: Path | None, tell: Callable[[ReceivedBlob], None]
+) -> AsyncIterator[None]:
+    """Save BLOBs meanwhile, if that is wanted."""
+    if directory is None:
+        yield
+        return
+    from core.cli.saving import save
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            saving = group.create_task(save(client, specs, directory, tell))
+            yield
+            saving.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # one sentence is shown, as without BLOBs
 
 
 class PlainLines:
@@ -92,6 +125,10 @@ class PlainLines:
         if event.message:
             click.echo(f"{now} {vector}: {printable(event.message)}")
 
+    def show_blob(self, blob: ReceivedBlob) -> None:
+        """Print where a BLOB has been written."""
+        click.echo(f"{timestamp()} {saved(blob)}")
+
     def _say(self, now: str, event: ClientEvent) -> None:
         if event.kind == "message" and _device_meant(self._specs, event.device):
             click.echo(f"{now} {event.device or 'server'}: {printable(event.message or '')}")
@@ -117,20 +154,37 @@ class JsonLines(PlainLines):
             return
         show_json({**line, "message": event.message}, indent=None)
 
+    def show_blob(self, blob: ReceivedBlob) -> None:
+        """Print where a BLOB has been written."""
+        line = {"time": timestamp(), "event": "blob", "device": blob.device, "name": blob.name, "member": blob.member}
+        path = str(blob.path.absolute()) if blob.path is not None else None
+        show_json({**line, "format": blob.format, "size": blob.size, "path": path}, indent=None)
 
-async def _draw(client: Client, specs: Sequence[Spec]) -> None:
+
+def saved(blob: ReceivedBlob) -> str:
+    """Return in one line what came and where it is."""
+    return f"{printable(f'{blob.device}.{blob.name}.{blob.member}')}: {blob.size} bytes in {blob.path}"
+
+
+async def _draw(client: Client, specs: Sequence[Spec], directory: Path | None) -> None:
     """Draw a table of what is meant whenever something has changed, at most ten times a second."""
     from rich.console import Console
     from rich.live import Live
 
     changed = asyncio.Event()
+    blobs: deque[str] = deque(maxlen=BLOBS_SHOWN)
+
+    def tell(blob: ReceivedBlob) -> None:
+        blobs.append(saved(blob))
+        changed.set()
+
     end = client.observe(lambda _: changed.set())
     try:
-        async with client:
+        async with client, _saving(client, specs, directory, tell):
             # On the alternate screen a table of any length leaves nothing behind.
             with Live(console=Console(), auto_refresh=False, screen=True) as live:
                 while True:
-                    live.update(_table(client, specs), refresh=True)
+                    live.update(_table(client, specs, blobs), refresh=True)
                     await asyncio.sleep(FRAME_SECONDS)
                     await changed.wait()
                     changed.clear()
@@ -138,7 +192,7 @@ async def _draw(client: Client, specs: Sequence[Spec]) -> None:
         end()
 
 
-def _table(client: Client, specs: Sequence[Spec]) -> RenderableType:
+def _table(client: Client, specs: Sequence[Spec], blobs: Iterable[str]) -> RenderableType:
     from rich.box import SIMPLE_HEAD
     from rich.console import Group
     from rich.table import Table
@@ -152,6 +206,7 @@ def _table(client: Client, specs: Sequence[Spec]) -> RenderableType:
             table.add_row(Text(printable(str(vector))), Text(vector.state, style=style), Text(_values(vector, names)))
     said = [f"{device.name}: {device.messages[-1]}" for device in client.devices.values() if device.messages]
     notes = [Text(printable(line), style="dim") for line in said]
+    notes += [Text(line) for line in blobs]
     if not client.connected:
         notes.append(Text("disconnected; waiting for the server", style="bold red"))
     return Group(table, *notes, Text("Ctrl-C ends", style="dim"))

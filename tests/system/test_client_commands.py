@@ -103,8 +103,25 @@ def test_get_in_json_has_everything(port: int) -> None:
 def test_what_is_not_there_is_said(port: int) -> None:
     done = corectl("get", port, "--timeout", "1", "climate.sampling.period", "matrx.*")
     assert (done.stdout, done.returncode) == ("climate.sampling.period=1\n", 1)
-    assert done.stderr.startswith(f"corectl: nothing on localhost:{port} matches matrx.*.*; there is ")
+    assert done.stderr.startswith(
+        f"corectl: nothing on localhost:{port} matches matrx.*.*; did you mean matrix? there is "
+    )
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("climat", "did you mean climate? there is "),
+        ("climate.samplin", "did you mean sampling? climate has CONNECTION, "),
+        ("climate.sampling.perid", "did you mean period? climate.sampling has period, averaging"),
+        ("zzz.*", "there is "),
+    ],
+)
+def test_what_was_probably_meant_is_said(port: int, spec: str, why: str) -> None:
+    done = corectl("get", port, "-t", "1", spec)
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert f"; {why}" in done.stderr
 
 
 def test_set_waits_until_it_is_done(port: int) -> None:

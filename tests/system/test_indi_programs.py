@@ -152,3 +152,11 @@ def test_what_only_drivers_may_say_is_refused(port: int) -> None:
         bystander.until(b'<pingReply uid="1"/>')
         assert b"delProperty" not in bystander.seen
     assert running(port) in ("heartbeat", "none")
+
+
+def test_a_ping_is_answered_behind_what_was_queued_before_it(port: int) -> None:
+    questions = b'<getProperties version="1.7"/>' * 100
+    with RawClient(port, questions + b'<pingRequest uid="behind"/>') as client:
+        seen = client.until(rb'^.*<pingReply uid="behind"/>').group()
+    assert seen.count(b'<defSwitchVector device="matrix" name="leds"') == 100
+    assert b"<def" not in seen.rpartition(b"</def")[2]

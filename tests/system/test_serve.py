@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import pytest
 from tests.system.conftest import (
     CORECTL,
     SECONDS,
+    Lines,
     RawClient,
     Serve,
     connect,
@@ -253,3 +255,33 @@ def test_what_is_shown_of_the_traffic(serve: Serve, verbose: str, lines: list[st
         server.log.until(line)
     server.log.until("has gone")
     assert (verbose == "-v") == (not any("getProperties" in line for line in server.log.all))
+
+
+def test_images_are_saved_as_the_camera_has_compressed_them(serve: Serve, home: Path) -> None:
+    port = serve("-v", "-p", "0", CCD).port
+    connect(port, "CCD Simulator")
+    (home / "images").mkdir()
+
+    def corectl(*words: str) -> list[str]:
+        return [str(CORECTL), words[0], "-p", str(port), *words[1:]]
+
+    compression = "CCD Simulator.CCD_COMPRESSION.INDI_ENABLED=On"
+    assert subprocess.run(corectl("set", compression), timeout=SECONDS).returncode == 0
+    words = corectl("watch", "--json", "--blobs", str(home / "images"), "CCD Simulator.CCD1")
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as watch:
+        assert watch.stdout is not None
+        lines = Lines(watch.stdout)
+        lines.until('"event": "defined"')
+        exposure = corectl("set", "CCD Simulator.CCD_EXPOSURE.CCD_EXPOSURE_VALUE=0.1")
+        assert subprocess.run(exposure, timeout=SECONDS).returncode == 0
+        told = json.loads(lines.until('.*"event": "blob".*').group())
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(SECONDS) == 0
+    assert (told["device"], told["name"], told["format"]) == ("CCD Simulator", "CCD1", ".fits.fz")
+    image = Path(told["path"]).read_bytes()
+    # FITS with the picture compressed in a table behind an empty first part, as funpack reads it.
+    assert image.startswith(b"SIMPLE  =                    T")
+    assert len(image) % 2880 == 0
+    assert b"XTENSION= 'BINTABLE'" in image
+    assert re.search(rb"ZIMAGE  = +T", image)
+    assert [path.name for path in (home / "images").iterdir()] == [Path(told["path"]).name]
