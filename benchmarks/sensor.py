@@ -1,10 +1,10 @@
 """Measure sensors on a shared bus: how late their ticks come, and how many readings reach an INDI client.
 
 Lateness: four sensors and a log on an SD card, each at 100 Hz, on one simulated bus; every tick notes how long after
-its deadline it begins. Throughput: ten converters, each measuring once a millisecond, on one bus. In both a process of
-its own reads the messages from the INDI server's TCP port and counts them. Both are measured with ManagedResource, and
-with an asyncio.Lock in its place, in turn, several times over, each in a process of its own; the medians are told. Each
-row is printed as one line of JSON; `--write` puts the tables into docs/sensor-figures.md. Run it as
+its deadline it begins. Throughput: twelve converters, each measuring once a millisecond, on one bus. In both a process
+of its own reads the messages from the INDI server's TCP port and counts them. Both are measured with ManagedResource,
+and with an asyncio.Lock in its place, in turn, several times over, each in a process of its own; the medians are told.
+Each row is printed as one line of JSON; `--write` puts the tables into docs/sensor-figures.md. Run it as
 `python benchmarks/sensor.py` from an environment with core and plugin-spi-sensor.
 """
 
@@ -33,14 +33,14 @@ from core.testing.server_and_client import served_by
 from core.transports.server import Server
 from plugin_spi_sensor.bus.shared import open_buses
 from plugin_spi_sensor.devices.adxl345 import Adxl345Sensor
-from plugin_spi_sensor.devices.bme280 import Bme280Sensor
 from plugin_spi_sensor.devices.card_logger import CardLogger
+from plugin_spi_sensor.devices.generic import GenericSensor
 from plugin_spi_sensor.devices.mcp3xxx import Mcp3008Sensor, Mcp3208Sensor
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "sensor-figures.md"
 PEERS = ("ManagedResource", "asyncio.Lock")
 WARM_UP = 0.5
-CONVERTERS = 10
+CONVERTERS = 12
 QUICK = 0.001
 MARK = b"<setNumberVector"
 
@@ -106,7 +106,7 @@ def noted(device: Device, tick: str, late: list[float]) -> None:
 def lateness_devices() -> list[tuple[Device, str]]:
     """Return four sensors and the log at 100 Hz, with the names of their ticks."""
     return [
-        (Bme280Sensor("climate", Bme280Sensor.Options(period=0.01)), "sample"),
+        (GenericSensor("climate", GenericSensor.Options(period=0.01, start=[(0x74, 1)], wait=0.002)), "sample"),
         (Mcp3008Sensor("light", Mcp3008Sensor.Options(chip_select=1, period=0.01)), "sample"),
         (Mcp3208Sensor("bridge", Mcp3208Sensor.Options(chip_select=2, period=0.01)), "sample"),
         (Adxl345Sensor("table", Adxl345Sensor.Options(chip_select=3, period=0.01, rate=100)), "sample"),
@@ -226,7 +226,7 @@ def read(port: int, seconds: float) -> None:
 
 CLAIMS: dict[str, tuple[str, Callable[[float], Any]]] = {
     "lateness": ("Four sensors and the log on an SD card at 100 Hz each: how late ticks begin", measure_lateness),
-    "throughput": ("Ten converters at 1 kHz each: readings that reach an INDI client by TCP", measure_throughput),
+    "throughput": ("Twelve converters at 1 kHz each: readings that reach an INDI client by TCP", measure_throughput),
 }
 
 

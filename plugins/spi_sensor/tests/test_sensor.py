@@ -312,3 +312,17 @@ def test_what_clients_see() -> None:
         "humidity": "%",
         "pressure": "hPa",
     }
+
+
+def test_sensors_of_one_period_do_not_all_want_the_bus_at_once(clock: VirtualClock, running: Running) -> None:
+    sensors = [Bme280Sensor(f"s{place}", Bme280Sensor.Options(chip_select=place, period=0.02)) for place in range(4)]
+
+    async def run() -> list[int]:
+        async with running(*sensors):
+            await Loop.current().delay(0.5)
+            deadlines = [one.sample.scheduled.deadline for one in sensors if one.sample.scheduled is not None]
+            return [deadline % 20_000_000 for deadline in deadlines]
+
+    first, *others = clock.run(run())
+    # Half a millisecond apart, in the order in which they have come to the bus.
+    assert [deadline - first for deadline in others] == [500_000, 1_000_000, 1_500_000]

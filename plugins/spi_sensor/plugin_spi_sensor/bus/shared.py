@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from core import ConfigError, DeviceUnavailable, Duration, ManagedSpi
+from core.loop import Timing
 from core.resource import Handle
 from core.sim.spi import SimulatedSpiBus
 from plugin_spi_sensor.bus.blinka_bus import BlinkaBus
@@ -16,6 +17,9 @@ from plugin_spi_sensor.bus.protocol import ChipSelect, Select
 from plugin_spi_sensor.bus.spidev_bus import SpidevBus
 
 __all__ = ["Seat", "SharedBus", "open_buses", "take_seat"]
+
+STAGGER = Duration.of_microseconds(500)
+"""As long as some hundred bytes take."""
 
 B = TypeVar("B", bound=SimulatedSpiBus | KernelBus[Any])
 
@@ -68,6 +72,15 @@ class Seat(Generic[B]):
     def handle_at(self, baudrate: int) -> Handle[B]:
         """Return one more handle of the chip, with another clock rate in Hz; clock mode 0."""
         return self.shared.managed.cs_handle(self.line, baudrate=baudrate)
+
+    def timing(self, seconds: float) -> Timing:
+        """Return how often something on this place of the bus runs that has a period in seconds.
+
+        Those with equal periods do not all want the bus at one instant: each begins STAGGER after the one before it.
+        """
+        place = list(self.shared.owners).index(self.select)
+        period = Duration.of_seconds(seconds)
+        return Timing(period, phase=Duration(place * STAGGER.nanoseconds % period.nanoseconds))
 
     def leave(self) -> None:
         """Give the chip select back; the last one closes the bus. Leaving twice is no error."""

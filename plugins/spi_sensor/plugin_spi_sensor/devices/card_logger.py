@@ -97,6 +97,7 @@ class CardLogger(Device):
             seat.shared.bus.attach(seat.select, self.simulated_card)
         self._card = SdCard(seat.handle, seat.handle_at(FIRST_BAUDRATE), self.delay)
         self._next = None
+        self.write.change_rate(seat.timing(options.period))
 
     async def close(self) -> None:
         """Leave the bus to the others; the last one closes it."""

@@ -147,6 +147,7 @@ class SpiSensor(Device, abc.ABC):
         self._seat = seat
         self._failures = 0
         self._before.clear()
+        self.sample.change_rate(seat.timing(self.sampling["period"]))
         if isinstance(seat.shared.bus, SimulatedSpiBus):
             self.simulated_chip = self.make_simulated(Loop.current().now)
             self._wires = FaultyWires(self.simulated_chip)

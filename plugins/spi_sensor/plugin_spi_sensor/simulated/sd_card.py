@@ -53,7 +53,10 @@ class SimulatedSdCard:
 
     def transfer(self, byte: int) -> int:
         """Take a byte of a command or of data, and return one of a response, 0 while busy, or else 0xff."""
-        answer = self._answer.popleft() if self._answer else 0x00 if self._busy else 0xFF
+        if self._answer:
+            answer = self._answer.popleft()
+        else:
+            answer = 0x00 if (self._busy_until or self.faults) and self._busy() else 0xFF
         if self._writes is not None:
             self._take_data(byte)
         elif self._received or byte & 0xC0 == 0x40:
@@ -63,9 +66,10 @@ class SimulatedSdCard:
                 self._received.clear()
         return answer
 
-    @property
     def _busy(self) -> bool:
-        return "stuck_busy" in self.faults or self._clock() < self._busy_until
+        if self._clock() >= self._busy_until:
+            self._busy_until = 0
+        return "stuck_busy" in self.faults or bool(self._busy_until)
 
     def _command(self, received: bytes) -> None:
         number, argument = received[0] & 0x3F, int.from_bytes(received[1:5])
