@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,20 +11,25 @@ import click
 
 from core.cli.plugin_options import plugin_options
 from core.cli.tables import show_json
-from core.hookspecs import Check, CheckResult
+from core.hookspecs import CheckResult
 
 if TYPE_CHECKING:
-    from core.plugins import PluginSet
+    from core.doctor.finding import Finding
 
 _MARKS = {"ok": "ok     ", "warning": "note   ", "failed": "FAILED "}
 
 
 @click.command("doctor")
+@click.argument("config", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print stable JSON.")
 @plugin_options
-def doctor(as_json: bool) -> None:
-    """Check this machine, the plugins and core.toml; exit status 1 if something needed is missing."""
-    found = list(_examine())
+def doctor(config: Path | None, as_json: bool) -> None:
+    """Check this machine, the plugins and core.toml; exit status 1 if something needed is missing.
+
+    What CONFIG needs counts; left out, it is the core.toml that a run would find. What is missing and not needed is a
+    note.
+    """
+    found = list(_examine(config))
     if as_json:
         checks = [
             {"check": title, "outcome": result.outcome, "text": result.text, "cure": result.cure}
@@ -40,64 +45,31 @@ def doctor(as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _examine() -> Iterator[tuple[str, CheckResult]]:
-    from core.cli.choices import discovered
-
-    plugins = discovered(failing_allowed=True)
-    yield "Python", CheckResult("ok", f"{platform.python_version()} on {platform.system()} {platform.release()}")
-    for record in plugins.records:
-        if record.active:
-            yield "plugin", CheckResult("ok", f"{record.name} ({record.distribution} {record.version})")
-        elif record.state == "disabled":
-            yield "plugin", CheckResult("warning", f"{record.name}: {record.cause}", record.cure)
-        else:
-            yield "plugin", CheckResult("failed", f"{record.name}: {record.state}: {record.cause}", record.cure)
-    yield "core.toml", _configuration(plugins)
-    yield "INDI port", _port()
-    for title, check in plugins.checks.items():
-        for result in _results(check):
-            yield title, result
-
-
-def _results(check: Check) -> list[CheckResult]:
-    from core.errors import CoreError
-    from core.plugin_code import isolated
-    from core.plugin_parts import check_results
-
-    try:
-        with isolated():
-            return check_results(check())
-    except CoreError as error:
-        return [CheckResult("failed", f"the check itself failed: {error}", "report it to the plugin's authors")]
-
-
-def _configuration(plugins: PluginSet) -> CheckResult:
-    from core import config as configuration
-    from core.assembly import assemble
+def _examine(path: Path | None) -> Iterator[Finding]:
+    from core.cli.choices import chosen_config, discovered
+    from core.cli.log_options import log_settings
+    from core.doctor import machine, nodes, running, storage
     from core.errors import CoreError
 
-    try:
-        path: Path | None = configuration.find()
-    except CoreError as error:
-        return CheckResult("failed", str(error))
-    if path is None:
-        sought = ", ".join(map(str, configuration.search_path()))
-        return CheckResult("ok", f"none found ({sought}); a run uses simulated devices", "corectl init writes one")
-    try:
-        assembly = assemble(configuration.load(path), plugins)
-    except CoreError as error:
-        return CheckResult("failed", str(error), f"mend {path}")
-    if assembly.failed:
-        failed = "; ".join(f"{name}: {why}" for name, why in assembly.failed.items())
-        return CheckResult("failed", f"{path}: {failed}", "report it to the plugin's authors")
-    return CheckResult("ok", str(path))
-
-
-def _port() -> CheckResult:
-    from core.transports.port_holder import port_holder
-    from core.transports.server import INDI_PORT
-
-    holder = port_holder(INDI_PORT)
-    if holder is None:
-        return CheckResult("ok", f"{INDI_PORT} is free")
-    return CheckResult("warning", f"{INDI_PORT} is in use by {holder}", "a run takes another port with --port")
+    known = None
+    with contextlib.suppress(CoreError):  # it is said below why
+        known = chosen_config(path)
+    case, told = machine.examined_config(discovered(known, failing_allowed=True), path)
+    yield from machine.python(case)
+    yield "core.toml", told
+    settings = log_settings(case.config) if case.config is not None else None
+    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: machine.plugins(case),
+        lambda: machine.gpiod(case),
+        lambda: machine.plugin_checks(case),
+        lambda: nodes.nodes(case),
+        lambda: running.run(case),
+        lambda: running.ports(case),
+        lambda: storage.storage(case, settings.file if settings is not None else None),
+        lambda: running.units(case),
+    )
+    for look in looks:
+        try:
+            yield from look()
+        except OSError as error:  # a look that fails costs only itself
+            yield "corectl doctor", CheckResult("warning", f"something could not be looked at: {error}")

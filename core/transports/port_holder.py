@@ -23,6 +23,11 @@ def port_holder(port: int) -> str | None:
     return None
 
 
+def is_taken(port: int) -> bool:
+    """Return whether any process of this machine listens on `port`."""
+    return bool(_listening(port))
+
+
 def _listening(port: int) -> set[str]:
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

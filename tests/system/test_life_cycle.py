@@ -57,6 +57,11 @@ def test_an_absent_device_is_shown_and_stops_nobody(start: Start) -> None:
     assert panel["state"] == "failed"
     assert float(panel["retry_seconds"]) <= 60
     assert ", next try in " in run.corectl("status").stdout
+    doctor = run.corectl("doctor")
+    assert doctor.returncode == 1
+    assert "FAILED run: gpio-matrix 'panel': " in doctor.stdout
+    assert f"ok     run: core runs (process {run.process.pid}), 2 of 3 devices ready" in doctor.stdout
+    assert "ok     port: 7624" in doctor.stdout or "port: 7624 is in use by " in doctor.stdout
     assert devices(run)["matrix"]["state"] == "ready"
     assert run.end() == 0
 
