@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.client import Client, ClientError, RemoteVector, SetRefused
-from tests.system.conftest import CONFIGURATION, SECONDS, Lines, RawClient, Start, need
+from tests.system.conftest import CONFIGURATION, CORECTL, SECONDS, Lines, RawClient, Start, need
 
 pytestmark = pytest.mark.system
 
@@ -119,12 +119,13 @@ def test_nobody_listens(unused_port: int) -> None:
         talk(unused_port, conversation)
 
 
-@pytest.fixture
-def indiserver(unused_port: int, tmp_path: Path) -> Iterator[int]:
-    """Run Debian's indiserver with a telescope and a camera and return its port."""
+@pytest.fixture(params=["indiserver", "corectl serve"])
+def indiserver(request: pytest.FixtureRequest, unused_port: int, tmp_path: Path) -> Iterator[int]:
+    """Run Debian's indiserver, or ours in its place, with a telescope and a camera and return its port."""
     drivers = [need("indi_simulator_telescope"), need("indi_simulator_ccd")]
+    words = [need("indiserver")] if request.param == "indiserver" else [str(CORECTL), "serve"]
     process = subprocess.Popen(
-        [need("indiserver"), "-v", "-p", str(unused_port), *drivers],
+        [*words, "-v", "-p", str(unused_port), *drivers],
         cwd=tmp_path,
         env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         stdin=subprocess.DEVNULL,
@@ -133,7 +134,7 @@ def indiserver(unused_port: int, tmp_path: Path) -> Iterator[int]:
     )
     assert process.stderr is not None
     try:
-        Lines(process.stderr).until(f"listening to port {unused_port}")
+        Lines(process.stderr).until(rf"listening to port {unused_port}|INDI server on \S*:{unused_port}")
         yield unused_port
     finally:
         process.kill()
