@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from core.errors import CoreError, DefinitionError, ValueRefused
@@ -17,6 +17,7 @@ from core.snooped import Snooped
 from core.ticks import BoundTick, Tick
 
 if TYPE_CHECKING:
+    from core.hookspecs import CheckResult
     from core.sim.unplugging import Simulation
 
 _log = logging.getLogger("core.device")
@@ -113,6 +114,13 @@ class Device:
 
     def picture(self) -> Sequence[str]:
         """Return what the device looks like now, as rows of text in which "X" is a lit LED; empty for no look."""
+        return ()
+
+    def examine(self) -> Iterable[CheckResult]:
+        """Return what this instance lacks here, with the cure, for `corectl doctor`; it looks and opens nothing.
+
+        It is asked of a device that has not been opened, while a run may have its hardware.
+        """
         return ()
 
     def simulation(self) -> Simulation | None:

@@ -108,6 +108,18 @@ def test_a_log_file_that_cannot_be_written(site: Site) -> None:
     (site.path / "file").write_text("")
     _, found = doctor(site, f'[core]\nlog_file = "logs/x.log"\n{MATRIX}[transport.server]\nport = 0\n')
     assert found["log file"][0]["text"] == f"{site.path}/logs/x.log"
+    status, found = doctor(site, f'[core]\nlog_file = "a/b/x.log"\n{MATRIX}[transport.server]\nport = 0\n')
+    assert (status, found["log file"][0]["outcome"]) == (0, "warning"), "a run goes on without its log file"
+    assert found["log file"][0]["cure"] == f"mkdir -p {site.path}/a/b"
+
+
+@pytest.mark.parametrize("isolate", ["", "isolate = true\n"])
+def test_what_an_instance_lacks_is_said_of_it(site: Site, isolate: str) -> None:
+    text = f'[device.panel]\nplugin = "gpio-matrix"\nchip = "no-such-chip"\nlines = [[1]]\n{isolate}'
+    status, found = doctor(site, text + "[transport.server]\nport = 0\n")
+    assert status == 1
+    assert "there is no GPIO chip 'no-such-chip'" in found["panel"][0]["text"]
+    assert 'or to "simulated"' in found["panel"][0]["cure"]
 
 
 def case(tmp_path: Path, text: str) -> Case:

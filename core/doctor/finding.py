@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.config import Config
+from core.device import Device
 from core.hookspecs import CheckResult
 from core.plugins import PluginSet
 
@@ -28,6 +29,8 @@ class Case:
     works: bool = True
     used: frozenset[str] = field(default=frozenset())
     """The plugins whose devices core.toml names."""
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    """The devices of core.toml, made and not opened."""
 
     def needs(self, plugin: str) -> bool:
         """Return whether a run here would miss a plugin; without core.toml, and where it is unknown, it would."""

@@ -14,7 +14,8 @@ from core import config as configuration
 from core.assembly import assemble
 from core.doctor.finding import Case, Finding, unless_needed
 from core.errors import CoreError
-from core.hookspecs import CheckResult
+from core.hookspecs import Check, CheckResult
+from core.isolation import KEY
 from core.plugin_code import isolated
 from core.plugin_parts import check_results
 from core.plugin_records import PluginRecord
@@ -99,9 +100,12 @@ def examined_config(plugins: PluginSet, path: Path | None = None) -> tuple[Case,
     used = frozenset(str(table.keys.get("plugin")) for table in config.of("device"))
     case = Case(plugins, config, used=used)
     try:
-        assembly = assemble(config, plugins)
+        # Those that are to run in processes of their own are looked at as well.
+        tables = tuple(replace(table, keys=table.without(KEY)) for table in config.tables)
+        assembly = assemble(replace(config, tables=tables), plugins)
     except CoreError as error:
         return replace(case, works=False), CheckResult("failed", str(error), f"mend {path}")
+    case = replace(case, devices=assembly.devices)
     if assembly.failed:
         failed = "; ".join(f"{name}: {why}" for name, why in assembly.failed.items())
         return replace(case, works=False), CheckResult(
@@ -112,15 +116,19 @@ def examined_config(plugins: PluginSet, path: Path | None = None) -> tuple[Case,
 
 
 def plugin_checks(case: Case) -> Iterator[Finding]:
-    """Make the checks of plugins; what fails counts if this core.toml needs the plugin."""
+    """Make the checks of plugins, which count if this core.toml needs them, and those of each of its devices."""
     for record in case.plugins.records:
         for title, check in record.parts["checks"].items():
-            try:
-                with isolated():
-                    results = check_results(check())
-            except CoreError as error:
-                results = [
-                    CheckResult("failed", f"the check itself failed: {error}", "report it to the plugin's authors")
-                ]
-            for result in results:
+            for result in _results(check):
                 yield title, unless_needed(result, case.needs(record.name))
+    for name, device in case.devices.items():
+        for result in _results(device.examine):
+            yield name, result
+
+
+def _results(check: Check) -> list[CheckResult]:
+    try:
+        with isolated():
+            return check_results(check())
+    except CoreError as error:
+        return [CheckResult("failed", f"the check itself failed: {error}", "report it to the plugin's authors")]

@@ -22,15 +22,17 @@ def storage(case: Case, log_file: Path | None) -> Iterator[Finding]:
     if case.config is None:
         return
     if log_file is not None:
-        yield "log file", _written(log_file, log_file.parent)
+        yield "log file", _written(log_file, log_file.parent, 1)
     folder = state_folder(case.config.core.name)
     if folder is not None:
-        yield "saved settings", _written(folder, folder)
+        yield "saved settings", _written(folder, folder, len(folder.parents))
 
 
-def _written(path: Path, folder: Path) -> CheckResult:
+def _written(path: Path, folder: Path, depth: int) -> CheckResult:
     # What is not there yet is made by the run, in the nearest folder that is.
     existing = next(one for one in (path, folder, *folder.parents) if one.exists())
+    if existing not in (path, folder, *folder.parents[:depth]):
+        return CheckResult("warning", f"{path} cannot be written: there is no {folder}", f"mkdir -p {folder}")
     if not os.access(existing, os.W_OK | (os.X_OK if existing.is_dir() else 0)):
         return CheckResult(
             "warning", f"{path} cannot be written: {existing} is not yours", f"sudo chown $USER {existing}"

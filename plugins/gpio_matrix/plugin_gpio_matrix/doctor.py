@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from core.errors import CoreError
 from core.hookspecs import CheckResult
-from plugin_gpio_matrix.chips import chip_paths, chip_title
+from plugin_gpio_matrix.chips import SIMULATED, chip_paths, chip_title, find_chip
 
 
 def check_chips() -> Iterator[CheckResult]:
@@ -20,3 +20,14 @@ def check_chips() -> Iterator[CheckResult]:
         except CoreError as error:
             text, _, cure = str(error.args[-1]).partition("; ")
             yield CheckResult("failed", text, cure)
+
+
+def check_chip(chip: str) -> Iterator[CheckResult]:
+    """Yield a result if the chip that an instance names cannot be found or opened; the simulated one always can."""
+    if chip == SIMULATED:
+        return
+    try:
+        chip_title(find_chip(chip))
+    except CoreError as error:
+        text, _, cure = str(error.args[-1]).rpartition("; ")
+        yield CheckResult("failed", text, cure)

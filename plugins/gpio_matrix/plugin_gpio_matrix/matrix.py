@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable
 
+from core import CheckResult
 from core.programs.regions import ALL, Region
 from core.sim.unplugging import Simulation
 from plugin_gpio_matrix.buttons import Button
 from plugin_gpio_matrix.chips import SIMULATED
+from plugin_gpio_matrix.doctor import check_chip
 from plugin_gpio_matrix.exit_states import ExitState, exit_states
 from plugin_gpio_matrix.frames import Frames
 from plugin_gpio_matrix.holding import Holder
@@ -74,6 +76,10 @@ class GpioMatrix(MatrixProperties):
     def simulation(self) -> Simulation | None:
         """Return the simulated chip."""
         return self._simulated
+
+    def examine(self) -> Iterable[CheckResult]:
+        """Return what keeps the chip from being found or opened."""
+        return check_chip(self.options.chip)
 
     async def open(self) -> None:
         """Take the lines, all with one request; raise DeviceUnavailable with chip, line, holder and cure."""
