@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.indi import Frame
+from core.plumbing import PeerLimits
+from core.plumbing.memory import Memory as HeldMemory
 from core.testing import VirtualClock
 from core.transports.ends import SocketEnd, StrayDescriptorsError
 from tests.memory_channel import Memory
@@ -256,3 +258,53 @@ def test_descriptors_that_belong_to_no_blob_are_not_collected() -> None:
         assert count_descriptors() == before + 80
         end.close()
         assert count_descriptors() == before - 1
+
+
+def test_a_driver_may_define_so_many_devices_and_properties_and_no_more(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver", limits=PeerLimits(maximum_devices=3, maximum_properties=5))
+        _, seen = hub.peer()
+        seen.taken()
+        for number in range(6):
+            driver.feed(DEFINE.replace(b"scope", b"scope%d" % number))
+        assert seen.taken().count("<defTextVector") == 3
+        for number in range(6):
+            driver.feed(DEFINE.replace(b"scope", b"scope0").replace(b'"where"', b'"where%d"' % number))
+        assert seen.taken().count("<defTextVector") == 2
+        driver.feed(DEFINE.replace(b"scope", b"scope0"))  # what is known may be defined anew
+        driver.feed(b'<delProperty device="scope0"/>')
+        driver.feed(DEFINE.replace(b"scope", b"scope4"))
+        assert seen.taken().count("<defTextVector") == 2
+        assert hub.router.owners.keys() == {"scope1", "scope2", "scope4"}
+
+    with_hub(clock, work)
+    assert "more than 3 devices of one driver" in caplog.text
+    assert "more than 5 properties of one driver" in caplog.text
+
+
+def test_of_unfinished_messages_a_bounded_number_of_bytes_is_held_for_all_together(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        clients = [hub.peer()[0] for _ in range(5)]
+        for megabytes in range(10):
+            for client in clients:
+                if not client.closed:
+                    client.feed(b"<newTextVector>" + b"x" * (1 << 20) if not megabytes else b"x" * (1 << 20))
+            await asyncio.sleep(0)
+            hub.router.memory = HeldMemory(maximum_unfinished=42 << 20)  # which looks at once
+            hub.router.look_at_memory()
+        assert sum(client.closed for client in clients) == 1
+
+    with_hub(clock, work)
+
+
+def test_a_client_that_is_behind_by_others_messages_is_still_heard(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        client, seen = hub.peer()
+        seen.pending = 3 << 20
+        client.feed(b'<pingRequest uid="heard"/>')
+        await caught_up(seen)
+        assert 'uid="heard"' in seen.taken()
+
+    with_hub(clock, work)

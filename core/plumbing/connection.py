@@ -12,10 +12,12 @@ from core.indi import Frame, Message, MessageStream, Run, VectorMessage, encode
 from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart
 from core.indi.messages import DelProperty, PingReply, PingRequest
 from core.plumbing.attachments import Attachments, count_attached, without_attachments
+from core.plumbing.holdings import Holdings
 from core.plumbing.interest import Interest
 from core.plumbing.lanes import Shape
 from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
 from core.plumbing.passage import Passage
+from core.plumbing.turns import LITTLE, SLICE
 from core.plumbing.wire import notice
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ Role = Literal["client", "driver", "server"]
 """What the peer is to us: a client, a driver (a child process or a server behind us), or the server above us."""
 
 FORGERIES_REMEMBERED = 100
-MESSAGES_A_TURN = 200
-"""After how many messages of one peer the others have their turn."""
 ANSWERS_PENDING = 1 << 20
 """At how many bytes pending a peer's questions wait until it has read the answers."""
 ANSWERS_SECONDS = 0.01
@@ -78,12 +78,17 @@ class Connection:
         # A server above us asks for everything by itself and decides who gets which BLOB.
         self.interest = Interest(blobs="Also" if role == "server" else "Never", everything=role == "server")
         self.closed = False
+        self.has_ended = False
+        """Whether the peer sends no more; it may have gone altogether, or listen still."""
         self._refused = False
         self._only = only
         self._backlog: Iterator[bytes] = iter(())
         self._passage: Passage | None = None
         self._held: set[object] = set()
         self._releases: dict[Connection, Callable[[], None]] = {}
+        self.holdings = Holdings(self.limits.maximum_devices, self.limits.maximum_properties)
+        self._spent = 0  # of a slice
+        self._answered = 0  # bytes, since it last was seen to read them
         self._warned: set[str] = set()
         self._forged: dict[str, int] = {}
         router.attach(self)
@@ -93,6 +98,11 @@ class Connection:
         """Return how many bytes are held for the peer, and from it."""
         stored = self._passage.stored if self._passage is not None else 0
         return self.outbox.pending + self._stream.pending + stored
+
+    @property
+    def unfinished(self) -> int:
+        """Return how many bytes have come of a message that has no end yet; those of BLOBs do not count."""
+        return self._stream.pending
 
     @property
     def is_held(self) -> bool:
@@ -107,7 +117,11 @@ class Connection:
     def feed(self, data: bytes) -> None:
         """Take bytes of the peer; one that sends what is not INDI is told why and closed."""
         self._stream.append(data)
-        self._go_on()
+        if len(data) > LITTLE and self.role == "client" and self.router.turns.busy:
+            self.hold(self)
+            self.router.turns.join(self._go_on)
+        else:
+            self._go_on()
 
     def hold(self, why: object) -> None:
         """Read no more from the peer until `release` for every reason for which it is held."""
@@ -124,7 +138,7 @@ class Connection:
             self.channel.resume()
         elif why is not self and self._held == {self}:
             # What had come before still waits to be routed.
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self.router.turns.join(self._go_on)
 
     def wait_for(self, peer: Connection) -> None:
         """Read no more for a moment, until `peer` has caught up or has shown that it does not."""
@@ -138,23 +152,17 @@ class Connection:
             self.release(peer)
 
     def _go_on(self) -> None:
-        """Route what has come, a limited number of messages a turn, and none while too much waits to be sent."""
+        """Route what has come, for a slice of the turn, and nothing while too much waits to be sent."""
+        self._spent = 0
         try:
-            for _ in range(MESSAGES_A_TURN):
-                # A message before this one may have ended it, or shown that somebody is behind.
-                if self.closed or (self._held and self._waits_for_others) or self._reads_no_answers:
-                    break
+            # A message before this one may have ended it, or shown that somebody is behind.
+            while not (self.closed or (self._held and self._waits_for_others) or self._reads_no_answers):
                 if (raw := next(self._backlog, None)) is not None:
                     self._route(raw)
-                    continue
-                piece = self._stream.next_piece()
-                if piece is None:
-                    if self._held:
-                        self.release(self)
-                    if self._stream.pending > MUCH:
-                        self.router.look_at_memory()
+                elif (piece := self._stream.next_piece()) is None:
+                    self._has_routed_all()
                     return
-                if isinstance(piece, Run):
+                elif isinstance(piece, Run):
                     self._backlog = self.router.receive_run(self, piece)
                 elif isinstance(piece, bytes):
                     self._route(piece)
@@ -162,15 +170,25 @@ class Connection:
                     self._route_frame(piece)
                 else:
                     self._pass_blob(piece)
+                self._spent += 1
+                if self._spent >= SLICE:
+                    break
         except ProtocolError as error:
             self.refuse(str(error))
             return
         if self.closed:
             return
         self.hold(self)
-        if not self._waits_for_others:
-            pause = ANSWERS_SECONDS if self._reads_no_answers else 0
-            asyncio.get_running_loop().call_later(pause, self._go_on)
+        if self._reads_no_answers:
+            asyncio.get_running_loop().call_later(ANSWERS_SECONDS, self._go_on)
+        elif not self._waits_for_others:
+            self.router.turns.join(self._go_on)
+
+    def _has_routed_all(self) -> None:
+        if self._held:
+            self.release(self)
+        if self._stream.pending > MUCH:
+            self.router.look_at_memory()
 
     @property
     def _waits_for_others(self) -> bool:
@@ -179,11 +197,12 @@ class Connection:
     @property
     def _reads_no_answers(self) -> bool:
         # Not so for drivers: one that cannot write to us may not read before it could.
-        return (
-            self.channel.pending > ANSWERS_PENDING
-            and self.role == "client"
-            and self.outbox.messages_pending > ANSWERS_PENDING
-        )
+        if self._answered <= ANSWERS_PENDING or self.role != "client":
+            return False
+        if self.outbox.messages_pending <= ANSWERS_PENDING:
+            self._answered = 0
+            return False
+        return True
 
     def _route(self, raw: bytes) -> None:
         self._route_frame(Frame(raw))
@@ -234,6 +253,7 @@ class Connection:
 
     def pass_on(self, frame: Frame, origin: Connection) -> None:
         """Queue a message of another peer as it came; attached BLOBs become base64 for who cannot take them."""
+        origin._spent += 1
         attachments = frame.attachments
         if isinstance(attachments, Attachments) and self.channel.passes_descriptors and self.role == "client":
             raw = frame.raw + b"\n"
@@ -298,10 +318,14 @@ class Connection:
             _log.warning("%s %s", self.peer, what)
 
     def forged(self, what: str) -> None:
-        """Log, the first time and then ever more rarely, that the peer sent what only another may send."""
+        """Log that the peer sent what only another may send."""
+        self.exceeded(f"{what}, which only its driver may")
+
+    def exceeded(self, what: str) -> None:
+        """Log, the first time and then ever more rarely, that the peer sent what it may not send."""
         times = self._forged[what] = self._forged.get(what, 0) + 1
         if times & (times - 1) == 0:
-            _log.warning("%s sent %s, which only its driver may; refused (%d times)", self.peer, what, times)
+            _log.warning("%s sent %s; refused (%d times)", self.peer, what, times)
         if len(self._forged) > FORGERIES_REMEMBERED:
             self._forged.pop(next(iter(self._forged)))
 
@@ -309,9 +333,12 @@ class Connection:
         """Queue a message for the peer alone; one that does not take it is closed at the limit."""
         if self.closed:
             return
+        self._spent += 1
         vector = message if isinstance(message, VectorMessage) else None
+        raw = encode(message)
+        self._answered += len(raw)
         self.outbox.send(
-            encode(message),
+            raw,
             device=None if isinstance(message, PingRequest | PingReply) else message.device,
             barrier=isinstance(message, DelProperty) or (vector is not None and vector.verb == "def"),
             blob=vector is not None and vector.kind == "BLOB",
@@ -333,6 +360,7 @@ class Connection:
 
     def ended(self) -> None:
         """Take note that the peer sends no more: it is still served what it has asked for."""
+        self.has_ended = True
         if self._stream.pending and not self.closed:
             _log.info("%s ended in the middle of a message", self.peer)
         self._abort("its driver has ended")

@@ -16,6 +16,9 @@ LOOK_EVERY = 0.1
 WORTH_A_LOOK = 1 << 20
 """A peer for which less is held never has to go."""
 
+MAXIMUM_UNFINISHED = 256 << 20
+"""How many bytes may be held of messages of which the end has not come, BLOBs apart, for all peers together."""
+
 _STATM = Path("/proc/self/statm")
 
 
@@ -25,6 +28,11 @@ class Holder(Protocol):
     @property
     def held(self) -> int:
         """Return how many bytes are held for it."""
+        ...
+
+    @property
+    def unfinished(self) -> int:
+        """Return how many of them are of messages without an end, those of BLOBs not counted."""
         ...
 
     def refuse(self, why: str) -> None:
@@ -40,8 +48,9 @@ def default_limit() -> int:
 class Memory:
     """Watch the memory of the process while much is held for peers."""
 
-    def __init__(self, limit: int | None = None) -> None:
+    def __init__(self, limit: int | None = None, maximum_unfinished: int = MAXIMUM_UNFINISHED) -> None:
         self.limit = limit or default_limit()
+        self.maximum_unfinished = maximum_unfinished
         self._next_look = 0.0
 
     def look(self, holders: Sequence[Holder]) -> None:
@@ -50,6 +59,10 @@ class Memory:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_EVERY
+        unfinished = sum(holder.unfinished for holder in holders)
+        if unfinished > self.maximum_unfinished:
+            worst = max(holders, key=lambda holder: holder.unfinished)
+            worst.refuse(f"{unfinished} bytes of unfinished messages are held, {worst.unfinished} of them for it")
         used = resident()
         if used <= self.limit or not holders:
             return

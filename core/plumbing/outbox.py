@@ -49,6 +49,10 @@ class PeerLimits:
     """How many bytes the BLOBs of one message may have."""
     maximum_size: int = 16 << 20
     """How many bytes any other message may have."""
+    maximum_devices: int = 1000
+    """How many devices one driver may define."""
+    maximum_properties: int = 20_000
+    """How many properties one driver may define, those of all of its devices together."""
 
 
 class Channel(Protocol):

@@ -19,6 +19,7 @@ from core.plumbing.connection import Connection
 from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
 from core.plumbing.snooping import SnoopQueue
+from core.plumbing.turns import Turns
 
 if TYPE_CHECKING:
     from core.plumbing.traffic import Traffic
@@ -102,6 +103,7 @@ class Router:
         self.comings = logging.DEBUG
         """As what is logged who comes and goes."""
         self.memory = Memory()
+        self.turns = Turns()
         self.shapes = Shapes()
         """Of the messages of all peers: what one has sent in proper form others may send as well."""
         self.blob_wishes = BlobWishes(
@@ -378,12 +380,20 @@ class Router:
         device, name = frame.device, frame.name
         if device is not None and not self._owns(origin, device, defining=frame.verb == "def"):
             return
+        if device is not None and frame.verb == "def":
+            if too_many := origin.holdings.define(device, name):
+                if not origin.holdings.has(device):
+                    del self.owners[device]
+                origin.exceeded(too_many)
+                return
+            if frame.tag == "defBLOBVector":
+                self.blob_wishes.defined(origin, device, name)
+        elif device is not None and frame.tag == "delProperty":
+            origin.holdings.delete(device, name)
+            if name is None:
+                self.owners.pop(device, None)
+                self._changed()
         self._log(device, frame.said)
-        if frame.tag == "defBLOBVector" and device is not None:
-            self.blob_wishes.defined(origin, device, name)
-        if frame.tag == "delProperty" and name is None and device is not None:
-            self.owners.pop(device, None)
-            self._changed()
         for peer in self._listening():
             if peer is not origin and peer.wants_message(device, name, blob=frame.tag == "setBLOBVector"):
                 peer.pass_on(frame, origin)

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from core.indi import encode
@@ -19,6 +19,9 @@ from core.transports.channel import StreamChannel
 from core.transports.ends import SocketEnd
 
 _log = logging.getLogger("core.transport")
+
+COMPLAIN_EVERY = 10.0
+"""For how many seconds one word about missing descriptors is enough."""
 
 
 class Listener:
@@ -42,6 +45,9 @@ class Listener:
         self._limits = limits
         self._sockets = list(sockets)
         self._connections: set[Connection] = set()
+        self._starved: set[socket.socket] = set()
+        """Listening sockets that wait for descriptors."""
+        self._complained = 0.0
         self._administrators: dict[str, Connection] = {}
         """Who was let in beyond the limit, by the way on which it came."""
         self._loop = asyncio.get_running_loop()
@@ -63,11 +69,10 @@ class Listener:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            _log.error("a client cannot be accepted: %s", error)
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
-                # The kernel keeps it waiting; asking again at once would only spin.
-                self._loop.remove_reader(listening.fileno())
-                self._loop.call_later(1, self._accept_again, listening)
+                self._starve(listening, error)
+            else:
+                _log.error("a client cannot be accepted: %s", error)
             return
         if listening.family == socket.AF_UNIX:
             peer = f"client on {unix_name(listening)}"
@@ -82,7 +87,8 @@ class Listener:
             _log.warning("%s is let in beyond %d clients, to see to it", peer, self._maximum)
         if listening.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = connect(self._router, sock, peer, self._connections, only=self._only, limits=self._limits)
+        connection = connect(self._router, sock, peer, self._lost, only=self._only, limits=self._limits)
+        self._connections.add(connection)
         if way:
             self._administrators[way] = connection
 
@@ -93,9 +99,28 @@ class Listener:
             sock.send(why, socket.MSG_DONTWAIT)
         sock.close()
 
-    def _accept_again(self, listening: socket.socket) -> None:
-        if listening.fileno() >= 0:
-            self._loop.add_reader(listening.fileno(), self._accept, listening)
+    def _starve(self, listening: socket.socket, error: OSError) -> None:
+        """Wait until there is room; the kernel keeps the client waiting, and asking again at once would only spin."""
+        now = self._loop.time()
+        if now - self._complained > COMPLAIN_EVERY:
+            self._complained = now
+            _log.error("a client cannot be accepted, and waits until another one goes: %s", error)
+        self._loop.remove_reader(listening.fileno())
+        self._starved.add(listening)
+        self._loop.call_later(1, self._accept_again)
+        for connection in [one for one in self._connections if one.has_ended]:
+            connection.close()
+
+    def _lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self._starved:
+            self._loop.call_soon(self._accept_again)
+
+    def _accept_again(self) -> None:
+        starved, self._starved = self._starved, set()
+        for listening in starved:
+            if listening.fileno() >= 0:
+                self._loop.add_reader(listening.fileno(), self._accept, listening)
 
 
 def _way_of_administrator(sock: socket.socket) -> str:
@@ -114,12 +139,12 @@ def connect(
     router: Router,
     sock: socket.socket,
     peer: str,
-    known: set[Connection],
+    lost: Callable[[Connection], None],
     *,
     only: Collection[str] | None,
     limits: PeerLimits,
 ) -> Connection:
-    """Make a client's connection of a socket and keep it in `known` while it lives."""
+    """Make a client's connection of a socket; `lost` is called when it has gone."""
     end = SocketEnd(sock)
     connection: Connection
 
@@ -130,12 +155,11 @@ def connect(
         connection.ended()
 
     def on_lost() -> None:
-        known.discard(connection)
         connection.close()
+        lost(connection)
         _log.log(router.comings, "%s has gone", peer)
 
     channel = StreamChannel(end, end, on_data=on_data, on_end=on_end, on_lost=on_lost)
     connection = Connection(router, channel, peer, only=only, limits=limits)
-    known.add(connection)
     _log.log(router.comings, "%s has connected", peer)
     return connection
