@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import ProtocolError
 from core.indi import Frame, MessageStream, Run
-from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart
+from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Skipped
 
 SET = (
     b'<setNumberVector device="Bench" name="NUM" state="%s" timestamp="2026-11-21T08:00:00.123" message="%s">\n'
@@ -40,7 +40,7 @@ def taken(stream: MessageStream, data: bytes) -> Iterable[bytes]:
         elif isinstance(piece, Frame):
             stream.learn(piece)
             yield piece.raw
-        else:
+        elif not isinstance(piece, Skipped):
             yield piece.data if isinstance(piece, Run) else piece.raw
 
 
@@ -184,3 +184,28 @@ def test_a_driver_with_ever_new_properties_costs_bounded_memory() -> None:
             assert list(taken(stream, message))
     for _ in range(4):
         assert b"".join(taken(stream, PLAIN)).strip() == PLAIN.strip()
+
+
+def test_comments_between_messages_are_skipped_some_at_a_time() -> None:
+    stream = learnt()
+    stream.append(b" <!-- a - > b --> <?xml version='1.0'?>\n" * 2000 + PLAIN)
+    pieces = list(iter(stream.next_piece, None))
+    assert 4 <= len(pieces) <= 20
+    assert all(isinstance(piece, Skipped) for piece in pieces[:-1])
+    assert isinstance(pieces[-1], Run)
+
+
+@pytest.mark.parametrize(
+    "much",
+    [
+        b"<newTextVector " + b'a="" ' * 65,
+        b"<newTextVector>" + b"<a/>" * 10_001,
+        b"<newTextVector><oneText>" + b"<!-- -->" * 10_001,
+        b"<newTextVector><oneText>" + b"<![CDATA[ ]]>" * 10_001,
+        b"<newTextVector><oneText>" + b"<?x?>" * 10_001,
+    ],
+)
+def test_what_would_keep_the_parser_busy_is_refused_before_its_end(much: bytes) -> None:
+    stream = MessageStream()
+    with pytest.raises(ProtocolError, match="more than"):
+        list(taken(stream, much))

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from core.errors import ProtocolError
+from core.indi.framing import MAXIMUM_ATTRIBUTES, MAXIMUM_MARKUP
 from core.indi.proof import prove, write
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
 _BLOB_START = re.compile(rb"<oneBLOB(?=[\s/>])(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
 _ENCODED_LENGTH = re.compile(rb"\senclen\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t "
-MAXIMUM_MARKUP = 20_000
-"""How many tags a message may have: lxml makes an object of each element."""
-MAXIMUM_ATTRIBUTES = 64
 
 _LINE = 80
 """libindi breaks lines of base64 after 72 characters; a longer one was written without breaks."""
@@ -39,8 +37,8 @@ class Frame:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.is_known = False
-        if raw.count(b"<") > MAXIMUM_MARKUP:
-            raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP // 2} elements")
+        if raw.count(b"<") > 2 * MAXIMUM_MARKUP:
+            raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP} elements")
         self.attachments: object = None
         self._passing: bytes | None = None
         self.bodies: tuple[bytes, ...] | None = None

@@ -15,6 +15,10 @@ from core.errors import ProtocolError
 MAXIMUM_SIZE = 16 << 20
 MAXIMUM_BLOB = 1 << 30
 MAXIMUM_DEPTH = 16
+MAXIMUM_MARKUP = 10_000
+"""How many elements, comments and sections a message may have: lxml makes an object of each."""
+MAXIMUM_ATTRIBUTES = 64
+"""How many attributes an element may have."""
 TORN = 4096
 """Up to how many bytes of a torn element are put before what comes next; more of them grow in a buffer of their own."""
 
@@ -47,6 +51,8 @@ class Framer:
         self._start = -1  # where the element begins, -1 between elements
         self._at = 0  # what lies before needs no second look
         self._depth = 0
+        self._elements = 0  # how many elements and sections it has up to here
+        self._attributes = 0  # of the start tag
         self._tag_start = -1  # where a start tag began whose end has not been found
         self._quote = b""  # the quote that is open in that tag
         self._until = b""  # the end of a comment, declaration or CDATA section that is open
@@ -160,6 +166,8 @@ class Framer:
         if second == 0x21:  # <!
             return self._declaration(at)
         if second == 0x3F:  # <?
+            if self._depth:
+                self._count_element()
             self._until = b"?>"
             self._at = at + 2
             return True
@@ -169,6 +177,9 @@ class Framer:
             raise ProtocolError(f"a message is nested more than {self.maximum_depth} levels deep")
         if self._start < 0:
             self._start = at
+            self._elements = 0
+        self._count_element()
+        self._attributes = 0
         self._tag_start = at
         self._at = at + 1
         return True
@@ -192,10 +203,18 @@ class Framer:
                 break
             else:
                 self._quote = bytes(buffer[at : at + 1])
+                self._attributes += 1
+                if self._attributes > MAXIMUM_ATTRIBUTES:
+                    raise ProtocolError(f"an element has more than {MAXIMUM_ATTRIBUTES} attributes")
         if buffer[at - 1] != 0x2F:
             self._depth += 1
         self._tag_start = -1
         return True
+
+    def _count_element(self) -> None:
+        self._elements += 1
+        if self._elements > MAXIMUM_MARKUP:
+            raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP} elements")
 
     def _end_tag(self, at: int) -> bool:
         if not self._depth:
@@ -216,6 +235,8 @@ class Framer:
             if head.startswith(opening):
                 if closing == b"]]>" and not self._depth:
                     raise ProtocolError("CDATA between messages")
+                if self._depth:
+                    self._count_element()
                 self._until = closing
                 self._at = at + len(opening)
                 return True

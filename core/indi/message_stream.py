@@ -22,6 +22,9 @@ LINE_SEEN = 100
 """How many bytes of a BLOB show whether it is in lines."""
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
+_BETWEEN = re.compile(rb"(?:[ \t\r\n]*<(?:!--.*?--|\?.*?\?)>){1,500}[ \t\r\n]*", re.DOTALL)
+"""Comments and declarations, not more than do no harm in one turn."""
+_SKIPPED = (b"<!--", b"<?")
 _ATTRIBUTES = rb"(?:[ \t\r\n]+[A-Za-z_][\w.:-]*[ \t\r\n]*=[ \t\r\n]*(?:\"[^\"<]*\"|'[^'<]*'))*[ \t\r\n]*"
 _OPENING = re.compile(
     rb"<(set|new)BLOBVector" + _ATTRIBUTES + rb">[ \t\r\n]*(<oneBLOB(?=[ \t\r\n>])" + _ATTRIBUTES + rb">)"
@@ -62,7 +65,12 @@ class BlobClosing:
     raw: bytes
 
 
-Piece = bytes | Frame | Run | BlobOpening | BlobPart | BlobClosing
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Be what stands between messages and means nothing; it costs time all the same."""
+
+
+Piece = bytes | Frame | Run | Skipped | BlobOpening | BlobPart | BlobClosing
 
 
 class MessageStream(Framer):
@@ -114,7 +122,7 @@ class MessageStream(Framer):
             self._shapes.learn(frame)
         self._skeletons.consider(frame.raw, frame)
 
-    def _seen_before(self) -> Run | Frame | None:
+    def _seen_before(self) -> Run | Frame | Skipped | None:
         data = bytes(self._buffer)
         at = self._at
         skeleton = self._last
@@ -123,6 +131,9 @@ class MessageStream(Framer):
             if data[at] in b" \t\r\n":
                 space = _SPACE.match(data, at)
                 at = space.end() if space is not None else at
+            if data.startswith(_SKIPPED, at) and (between := _BETWEEN.match(data, at)) is not None:
+                self._at = between.end()
+                return Skipped()
             found = self._skeletons.find(data, at)
             if found is None:
                 return self._of_known_shape(data, at)

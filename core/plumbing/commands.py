@@ -73,3 +73,5 @@ class CommandQueue:
         self.vector = vector
         self.commands: deque[Command] = deque()
         self.running: asyncio.Task[None] | None = None
+        self.postponed = False
+        """Whether it goes on in the loop's next turn."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.errors import NotUnderstood, ProtocolError
 from core.indi import Frame, Message, MessageStream, Run, VectorMessage, encode
-from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart
+from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Skipped
 from core.indi.messages import DelProperty, PingReply, PingRequest
 from core.plumbing.attachments import Attachments, count_attached, without_attachments
 from core.plumbing.holdings import Holdings
@@ -168,7 +168,7 @@ class Connection:
                     self._route(piece)
                 elif isinstance(piece, Frame):
                     self._route_frame(piece)
-                else:
+                elif not isinstance(piece, Skipped):
                     self._pass_blob(piece)
                 self._spent += 1
                 if self._spent >= SLICE:
@@ -364,6 +364,8 @@ class Connection:
         if self._stream.pending and not self.closed:
             _log.info("%s ended in the middle of a message", self.peer)
         self._abort("its driver has ended")
+        if self.role == "client" and not self.interest.asks and not self.outbox.pending and not self._held:
+            self.close()  # it wants to hear nothing
 
     def close(self) -> None:
         """End the connection, once."""

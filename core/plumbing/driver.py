@@ -28,6 +28,8 @@ _log = logging.getLogger("core.driver")
 QUEUE_BYTES = 1 << 20
 """How many bytes of commands may wait before the peers that send them are read no more."""
 
+COMMANDS_A_TURN = 100
+"""After how many commands for one vector everybody else has a turn."""
 TEMPLATES_A_VECTOR = 16
 """For how many sets of members a vector has templates: one for each way in which its device sets it."""
 
@@ -153,17 +155,24 @@ class DeviceDriver:
         await self.end_commands()
 
     def _advance(self, queue: CommandQueue) -> None:
-        """Carry out the commands of one vector until one of them waits."""
-        while queue.commands and queue.running is None:
-            work = self._carry_out(queue)
-            queue.running = Loop.current().run_lent(work, functools.partial(self._ended, queue))
-            if queue.running is None:
-                continue
-            if inspect.getcoroutinestate(work) == inspect.CORO_SUSPENDED:
-                queue.vector.mark_busy()
-            else:  # its first step comes in the next turn, before what is asked for here
-                asyncio.get_running_loop().call_soon(self._look, queue, work)
+        """Carry out commands of one vector until one of them waits, or others have their turn."""
+        if not queue.commands or queue.running is not None or queue.postponed:
+            return
+        work = self._carry_out(queue)
+        queue.running = Loop.current().run_lent(work, functools.partial(self._ended, queue))
+        if queue.running is None:
+            if queue.commands:
+                queue.postponed = True
+                asyncio.get_running_loop().call_soon(self._go_on, queue)
+        elif inspect.getcoroutinestate(work) == inspect.CORO_SUSPENDED:
+            queue.vector.mark_busy()
+        else:  # its first step comes in the next turn, before what is asked for here
+            asyncio.get_running_loop().call_soon(self._look, queue, work)
         self._resume_peers()
+
+    def _go_on(self, queue: CommandQueue) -> None:
+        queue.postponed = False
+        self._advance(queue)
 
     def _look(self, queue: CommandQueue, work: Coroutine[Any, Any, None]) -> None:
         if inspect.getcoroutinestate(work) == inspect.CORO_SUSPENDED:
@@ -183,10 +192,10 @@ class DeviceDriver:
                 peer.release(self)
 
     async def _carry_out(self, queue: CommandQueue) -> None:
-        """Carry out what has come, one command after another; one that has waited is the last."""
+        """Carry out some of what has come, one command after another; one that has waited is the last."""
         device = self._device
         INSTANCE.set(device.name)
-        while True:
+        for _ in range(COMMANDS_A_TURN):
             command = queue.commands.popleft()
             self._bytes -= command.length
             vector = device.vectors.get(command.name)

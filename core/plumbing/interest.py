@@ -36,6 +36,7 @@ class Interest:
         """Take note of a getProperties; return whether that changes anything."""
         if device is not None:
             return self.name_device(device, name)
+        _check_length(name or "")
         changes = not self.named and not self.everything
         self.everything = self.everything or changes
         return changes
@@ -45,8 +46,7 @@ class Interest:
 
         Raises ProtocolError for too many.
         """
-        if len(device) + len(name or "") > LONGEST_NAMES:
-            raise ProtocolError(f"names longer than {LONGEST_NAMES} characters")
+        _check_length(device + (name or ""))
         names = self.named.setdefault(device, set())
         if (name or "") in names:
             return False
@@ -99,3 +99,8 @@ class BlobPermission:
         if blob:
             return self.mode(device, name) != "Never"
         return self.mode(device, name) != "Only"
+
+
+def _check_length(names: str) -> None:
+    if len(names) > LONGEST_NAMES:
+        raise ProtocolError(f"names longer than {LONGEST_NAMES} characters")

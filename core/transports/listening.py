@@ -80,6 +80,8 @@ class Listener:
             peer = f"client {address[0]} port {address[1]}"
         way = ""
         if len(self._connections) >= self._maximum:
+            self._forget_ended()
+        if len(self._connections) >= self._maximum:
             way = _way_of_administrator(sock)
             if not way or ((before := self._administrators.get(way)) is not None and not before.closed):
                 self._refuse(sock, peer)
@@ -108,6 +110,10 @@ class Listener:
         self._loop.remove_reader(listening.fileno())
         self._starved.add(listening)
         self._loop.call_later(1, self._accept_again)
+        self._forget_ended()
+
+    def _forget_ended(self) -> None:
+        """Take their places from clients that send no more: most of them have gone altogether."""
         for connection in [one for one in self._connections if one.has_ended]:
             connection.close()
 

@@ -33,7 +33,11 @@ ENDLESS = {
     "name of 30 MB": (b"<", b"t", ""),
     "text of 30 MB": (OPEN, b"x", TOO_LONG),
     "text of 30 MB with references": (OPEN, b"&lt;", TOO_LONG),
-    "members of 30 MB": (b'<newTextVector device="climate" name="x">', b'<oneText name="a">1</oneText>', TOO_LONG),
+    "members of 30 MB": (
+        b'<newTextVector device="climate" name="x">',
+        b'<oneText name="a">1</oneText>',
+        "more than 10000 elements",
+    ),
     "end tag of 30 MB": (b"<getProperties></getProperties", b" ", ""),
     "start tag of 30 MB of spaces": (b"<getProperties", b" ", ""),
     "levels of 30 MB": (b"", b"<a>", "nested more than"),
