@@ -123,6 +123,11 @@ class Device:
         """
         return ()
 
+    @property
+    def outlives_run(self) -> bool:
+        """Whether it leaves a process behind on purpose when a run ends, as one that holds lines on in their state."""
+        return False
+
     def simulation(self) -> Simulation | None:
         """Return the simulated hardware that the device is open on, so that tests can unplug it; None for real one."""
         return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.control_path import runtime_directory
 from core.errors import ConfigError
 
-__all__ = ["MARK", "Unit", "unit_name"]
+__all__ = ["MARK", "Unit", "config_of", "unit_name"]
 
 MARK = "# Written by corectl service install; `corectl service uninstall` takes it away."
 WATCHDOG_SECONDS = 30
@@ -28,6 +29,8 @@ class Unit:
     system: bool
     user: str = ""
     groups: tuple[str, ...] = field(default=())
+    leaves_processes: bool = False
+    """Whether processes of the run are to stay when it ends, as one that holds lines."""
 
     @property
     def name(self) -> str:
@@ -50,6 +53,8 @@ class Unit:
             f"ExecReload={_quoted(str(self.command))} reload --name {_quoted(self.run)}",
             f"WatchdogSec={WATCHDOG_SECONDS}",
             f"TimeoutStopSec={STOP_SECONDS}",
+            # What the run has started ends with it all the same; only systemd leaves alone what is to stay.
+            *(["KillMode=process"] if self.leaves_processes else []),
             "Restart=on-failure",
             "RestartSec=2",
             f"RestartPreventExitStatus={MISUSED}",
@@ -60,11 +65,20 @@ class Unit:
             lines += [
                 f"RuntimeDirectory={runtime_directory(self.run)}",
                 f"StateDirectory=core/{self.run}",
+                f"LogsDirectory=core/{self.run}",
                 "NoNewPrivileges=yes",
                 "ProtectSystem=full",
             ]
         lines += ["", "[Install]", f"WantedBy={'multi-user' if self.system else 'default'}.target"]
         return "\n".join(lines) + "\n"
+
+
+def config_of(text: str) -> str | None:
+    """Return which core.toml a unit of ours runs, None if it is not to be read."""
+    found = re.search(r"^ExecStart=.* run --plain (.*)$", text, re.MULTILINE)
+    if found is None:
+        return None
+    return shlex.split(found[1].replace("%%", "%").replace("$$", "$"))[0]
 
 
 def unit_name(run: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import grp
 import os
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from core.cli.plugin_options import plugin_options
 from core.errors import ConfigError, CoreError
-from core.systemd_unit import MARK, Unit, unit_name
+from core.systemd_unit import MARK, Unit, config_of, unit_name
 
 if TYPE_CHECKING:
     from core.config import Config
@@ -48,6 +50,7 @@ def service() -> None:
 @click.option("--dry-run", is_flag=True, help="Print the unit and write nothing.")
 @click.option("--force", is_flag=True, help="Replace a unit that something else has written.")
 @folder_option
+@plugin_options
 def install(
     config: Path | None,
     system: bool | None,
@@ -68,6 +71,7 @@ def install(
         click.echo(unit.text(), nl=False)
         return
     path = _folder(folder, system=system) / unit.name
+    _refuse_other(path, unit, force=force)
     _write(path, unit.text(), force=force)
     for line in _remarks(unit):
         click.echo(line)
@@ -91,7 +95,9 @@ def uninstall(name: str, system: bool | None, folder: Path | None) -> None:
     path = _folder(folder, system=system) / unit_name(name)
     text = _content(path)
     if text is None:
-        raise CoreError(f"there is no {path}; corectl service install writes one")
+        there = sorted(one.name for one in path.parent.glob("core*.service") if MARK in (_content(one) or ""))
+        installed = f"; installed: {', '.join(there)}" if there else "; corectl service install writes one"
+        raise CoreError(f"there is no {path}{installed}")
     if MARK not in text:
         raise CoreError(f"{path} was not written by corectl; take it away yourself")
     if folder is None:
@@ -130,7 +136,19 @@ def _unit(config: Config, *, system: bool, run_as: str | None) -> Unit:
     groups = tuple(name for name in HARDWARE_GROUPS if name in existing) if system else ()
     if config.path is None:
         raise ConfigError("there is no core.toml that a service could run; corectl init writes one")
-    return Unit(config.core.name, command, config.path.absolute(), system, user, groups)
+    leaves = _leaves_processes(config)
+    return Unit(config.core.name, command, config.path.absolute(), system, user, groups, leaves)
+
+
+def _leaves_processes(config: Config) -> bool:
+    """Return whether a device of the configuration outlives the run; raise ConfigError for one that cannot be run."""
+    from core.assembly import assemble
+    from core.cli.choices import discovered
+    from core.isolation import KEY
+
+    tables = tuple(dataclasses.replace(table, keys=table.without(KEY)) for table in config.tables)
+    assembly = assemble(dataclasses.replace(config, tables=tables), discovered(config))
+    return any(device.outlives_run for device in assembly.devices.values())
 
 
 def _folder(folder: Path | None, *, system: bool) -> Path:
@@ -148,6 +166,16 @@ def _content(path: Path) -> str | None:
         return None
     except OSError as error:
         raise CoreError(f"{path} cannot be read: {error.strerror}{_sudo(error)}") from error
+
+
+def _refuse_other(path: Path, unit: Unit, *, force: bool) -> None:
+    """Raise ConfigError if a service of this name runs another core.toml: two runs of one name would meet."""
+    text = _content(path)
+    runs = config_of(text) if text is not None and MARK in text else None
+    if runs not in (None, str(unit.config)) and not force:
+        raise ConfigError(
+            f"{path} runs {runs}; give {unit.config} another [core] name, or replace that service with --force"
+        )
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:
@@ -178,6 +206,8 @@ def _remarks(unit: Unit) -> list[str]:
             )
     else:
         remarks.append(f"it runs while you are logged in; for always: loginctl enable-linger {getpass.getuser()}")
+    if unit.leaves_processes:
+        remarks.append("KillMode=process: what holds lines after the end of the run stays when the service is stopped")
     return remarks
 
 

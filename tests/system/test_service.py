@@ -83,9 +83,47 @@ def test_several_instances_do_not_meet(tmp_path: Path) -> None:
         config.write_text(f'[core]\nname = "{name}"\n{CONFIGURATION}')
         assert corectl(tmp_path, "service", "install", str(config), "--system", "--folder", str(units)).returncode == 0
         texts.append((units / f"core-{name}.service").read_text())
-    for key in ("RuntimeDirectory=", "StateDirectory=", "ExecReload="):
+    for key in ("RuntimeDirectory=", "StateDirectory=", "LogsDirectory=", "ExecReload="):
         values = {line for text in texts for line in text.splitlines() if line.startswith(key)}
         assert len(values) == 2, values
+
+
+def test_a_second_core_toml_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    folder = ("--user", "--folder", str(tmp_path / "units"))
+    for name in ("one", "two"):
+        (tmp_path / f"{name} $%.toml").write_text(CONFIGURATION)
+    assert corectl(tmp_path, "service", "install", "one $%.toml", *folder).returncode == 0
+    assert corectl(tmp_path, "service", "install", "one $%.toml", *folder).returncode == 0
+    done = corectl(tmp_path, "service", "install", "two $%.toml", *folder)
+    assert done.returncode == 2
+    assert f"core.service runs {tmp_path}/one $%.toml; give {tmp_path}/two $%.toml another [core] name" in done.stderr
+    assert corectl(tmp_path, "service", "install", "two $%.toml", "--force", *folder).returncode == 0
+    assert "two" in (tmp_path / "units/core.service").read_text()
+    missing = corectl(tmp_path, "service", "uninstall", "other", *folder)
+    assert "there is no" in missing.stderr
+    assert "installed: core.service" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("keys", "left"), [('chip = "none"\nhold = true\n', True), ('chip = "none"\n', False), ("hold = true\n", False)]
+)
+@pytest.mark.parametrize("isolate", ["", "isolate = true\n"])
+def test_what_holds_lines_is_left_alone_by_systemd(tmp_path: Path, keys: str, left: bool, isolate: str) -> None:
+    (tmp_path / "core.toml").write_text(f"{CONFIGURATION}{isolate}lines = [[1]]\n{keys}")
+    units = tmp_path / "units"
+    done = corectl(tmp_path, "service", "install", "--system", "--folder", str(units))
+    assert done.returncode == 0, done.stderr
+    assert ("KillMode=process\n" in (units / "core.service").read_text()) == left
+    assert ("what holds lines after the end" in done.stdout) == left
+    assert verified(units / "core.service") == []
+
+
+def test_a_core_toml_that_cannot_run_is_no_service(tmp_path: Path) -> None:
+    (tmp_path / "core.toml").write_text('[device.x]\nplugin = "telescope"\n')
+    done = corectl(tmp_path, "service", "install", "--user", "--folder", str(tmp_path / "units"))
+    assert done.returncode == 2
+    assert "plugin 'telescope' is not installed" in done.stderr
+    assert not (tmp_path / "units").exists()
 
 
 def test_install_and_uninstall_say_what_they_do(tmp_path: Path) -> None:

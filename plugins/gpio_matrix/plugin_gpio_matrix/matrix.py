@@ -81,6 +81,11 @@ class GpioMatrix(MatrixProperties):
         """Return what keeps the chip from being found or opened."""
         return check_chip(self.options.chip)
 
+    @property
+    def outlives_run(self) -> bool:
+        """Whether a process holds the lines after the end."""
+        return bool(self.options.hold) and self.options.chip != SIMULATED
+
     async def open(self) -> None:
         """Take the lines, all with one request; raise DeviceUnavailable with chip, line, holder and cure."""
         opened = self._open_lines = await take_lines(
