@@ -87,7 +87,15 @@ def test_environment_is_what_indiserver_makes_of_it() -> None:
     }
 
 
-def test_program_is_sought_where_indiserver_seeks_it() -> None:
+def test_program_is_sought_where_indiserver_seeks_it_and_then_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "indi_mine").touch()
+    assert StartDriver("./indi_mine").command(Path("/own")) == [f"{tmp_path}/indi_mine"]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "indi_mine").touch()
+    assert StartDriver("./indi_mine").command(tmp_path / "own") == [f"{tmp_path}/own/indi_mine"]
     assert StartDriver("indi_x").command() == ["indi_x"]
     assert StartDriver("/a/indi_x").command() == ["/a/indi_x"]
     assert StartDriver("indi_x", prefix="/opt/indi").command() == ["/opt/indi/bin/indi_x"]

@@ -68,13 +68,15 @@ class StartDriver:
     def command(self, own_folder: Path | None = None) -> list[str]:
         """Return what is to be executed.
 
-        A program that begins with a dot is sought from `own_folder`, that of our own program if None.
+        A program that begins with a dot is sought from `own_folder`, that of our own program if None, as indiserver
+        does; and where it is not there, from the current folder, as everybody means it.
         """
         if self.prefix:
             return [f"{self.prefix}/bin/{self.driver}"]
         if self.driver.startswith("."):
             folder = Path(sys.argv[0]).parent if own_folder is None else own_folder
-            return [str(folder / self.driver)]
+            beside, here = folder / self.driver, Path(self.driver)
+            return [str(here.absolute() if here.exists() and not beside.exists() else beside)]
         return [self.driver]
 
     def environment(self, ours: Mapping[str, str]) -> dict[str, str]:
