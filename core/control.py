@@ -37,6 +37,10 @@ ISOLATED_SECONDS = 0.5
 Answer = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
+_TEXTS = ("do", "name", "device", "program")
+"""What of a question is a text."""
+
+
 class Control:
     """Answer the questions of `corectl` about a run; pass `serve` to the App as a companion."""
 
@@ -92,12 +96,13 @@ class Control:
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
-            question = json.loads(line)
+            question = _question_in(line)
             answer = self._answers.get(question["do"])
             if answer is None:
                 raise ConfigError(f"{question['do']!r} is unknown; {', '.join(self._answers)} is allowed")
             return {"ok": True, **await answer(question)}
-        except (CoreError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, CoreError, KeyError, TypeError, ValueError) as error:
+            # The first, too, says only that a part of the question is of another type than it has to be.
             return {"ok": False, "error": str(error)}
 
     @property
@@ -143,7 +148,10 @@ class Control:
     async def _driver_start(self, question: Mapping[str, Any]) -> dict[str, Any]:
         from core.drivers.executable import Executable
 
-        name, command = question["name"], question.get("command") or question["name"]
+        name = question["name"]
+        if not name:
+            raise ConfigError("a driver needs a name")
+        command = question.get("command") or name
         options: Options = Executable.Options(command=command, environment=question.get("environment") or {})
         await self._run.add_transport(Executable(name, options))
         return {}
@@ -164,6 +172,19 @@ class Control:
         if name not in drivers:
             raise ConfigError(f"there is no driver {name!r}; there is {', '.join(drivers) or 'none'}")
         return drivers[name]
+
+
+def _question_in(line: bytes) -> dict[str, Any]:
+    """Return the question in a line; raise ConfigError if there is none."""
+    try:
+        question = json.loads(line)
+    except RecursionError:
+        raise ConfigError("a question is nested too deeply") from None
+    if not isinstance(question, dict):
+        raise ConfigError("a question is an object of JSON")
+    if wrong := [key for key in _TEXTS if not isinstance(question.get(key, ""), str | None)]:
+        raise ConfigError(f"{', '.join(wrong)}: a text is expected")
+    return question
 
 
 def ask(name: str, question: Mapping[str, Any], *, seconds: float = 10.0) -> dict[str, Any]:

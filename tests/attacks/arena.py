@@ -125,9 +125,9 @@ class Server:
         """Return all that it has logged."""
         return (self.folder / "log").read_text(errors="replace")
 
-    def says(self, pattern: str) -> None:
-        """Wait until the log has a line like this; it is written behind what is done."""
-        wait_until(lambda: re.search(pattern, self.log()) is not None, f"{pattern} in the log")
+    def says(self, pattern: str, since: int = 0) -> None:
+        """Wait until the log has a line like this, behind `since`; it is written after the deed."""
+        wait_until(lambda: re.search(pattern, self.log()[since:]) is not None, f"{pattern} in the log")
 
     def memory(self) -> int:
         """Return how many bytes of memory it has."""
@@ -174,7 +174,7 @@ class FifoServer(Server):
         heart = folder / "heart"
         heart.write_text(f"#!/bin/sh\nexec {sys.executable} {HERE / 'heartbeat.py'}\n")
         heart.chmod(0o755)
-        self._start([str(CORECTL), "serve", "-p", "0", "-f", str(self.fifo), str(heart)], None, None)
+        self._start([str(CORECTL), "serve", "-v", "-p", "0", "-f", str(self.fifo), str(heart)], None, None)
         self.port = int(self._found(folder / "log", r"INDI server on \S*:(\d+)").group(1))
 
     def command(self, line: str) -> None:
