@@ -7,6 +7,7 @@ import click
 from core.checklist.lines import Line
 from core.cli.plugin_options import plugin_options
 from core.cli.tables import show_json
+from core.cli.waiting import waiting
 
 JSON_VERSION = 1
 MARKS = {"pass": "pass", "fail": "FAIL", "n/a": "  - "}
@@ -25,7 +26,12 @@ def check_plugin(name: str, as_json: bool) -> None:
     from core.cli.choices import discovered
 
     lines: list[Line] = []
-    for line in checklist.check_plugin(name, discovered(failing_allowed=True)):
+    checking = checklist.check_plugin(name, discovered(failing_allowed=True))
+    while True:
+        with waiting(f"checking {name}, line {len(lines) + 1}"):
+            line = next(checking, None)
+        if line is None:
+            break
         lines.append(line)
         if not as_json:
             click.echo(f"{MARKS[line.verdict]}  {line.title}: {line.why}")

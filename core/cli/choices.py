@@ -29,8 +29,10 @@ def discovered(config: Config | None = None, *, failing_allowed: bool = False) -
         except ConfigError:
             config = None
     from core.cli import OWN_COMMANDS
+    from core.cli.waiting import waiting
 
-    plugins = discover([*(config.core.disable if config is not None else ()), *disabled_plugins()], OWN_COMMANDS)
+    with waiting("importing plugins"):
+        plugins = discover([*(config.core.disable if config is not None else ()), *disabled_plugins()], OWN_COMMANDS)
     if not failing_allowed:
         refuse_failed(plugins)
     return plugins

@@ -10,6 +10,7 @@ import click
 
 from core.cli.specs import Spec, as_json, printable, server, server_options, shown
 from core.cli.tables import show_json
+from core.cli.waiting import waiting
 from core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def get(specs: tuple[str, ...], host: str, port: int, timeout: float, json_wante
     _PERM, _TO or _TS tells that of the property. Without a SPEC everything is printed.
     """
     wanted = [Spec.parse(spec) for spec in specs] or [Spec()]
-    found, missing = asyncio.run(_get(wanted, host, port, timeout))
+    with waiting(f"asking {host}:{port}"):
+        found, missing = asyncio.run(_get(wanted, host, port, timeout))
     if json_wanted:
         document = {"version": JSON_VERSION, "properties": [as_json(vector, names) for vector, names in found]}
         show_json(document)
@@ -107,7 +109,9 @@ def set(assignments: tuple[str, ...], host: str, port: int, timeout: float, no_w
     SPEC is device.property.element; elements of one property are sent together. VALUE is a number, also as 12:34:56, a
     text, On or Off, or for BLOBs the path of a file. What the server refuses ends the command with its reason.
     """
-    asyncio.run(_set(_grouped(assignments), host, port, timeout, wait=not no_wait))
+    values = _grouped(assignments)
+    with waiting(f"waiting until {host}:{port} has done it"):
+        asyncio.run(_set(values, host, port, timeout, wait=not no_wait))
 
 
 def _grouped(assignments: Sequence[str]) -> dict[tuple[str, str], dict[str, str]]:

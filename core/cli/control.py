@@ -13,9 +13,11 @@ run_name = click.option("--name", default="core", show_default=True, help="Name 
 
 def ask_run(run: str, do: str, **question: Any) -> dict[str, Any]:
     """Ask a run on this machine and return its answer; raise CoreError if it does not run or refuses."""
+    from core.cli.waiting import waiting
     from core.control import ask
 
-    return ask(run, {"do": do, **question})
+    with waiting(f"waiting for the answer of the run {run!r}"):
+        return ask(run, {"do": do, **question})
 
 
 @click.command("status")

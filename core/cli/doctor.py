@@ -11,6 +11,7 @@ import click
 
 from core.cli.plugin_options import plugin_options
 from core.cli.tables import show_json
+from core.cli.waiting import waiting
 from core.hookspecs import CheckResult
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def doctor(config: Path | None, as_json: bool) -> None:
     What CONFIG needs counts; left out, it is the core.toml that a run would find. What is missing and not needed is a
     note.
     """
-    found = list(_examine(config))
+    with waiting("looking at this machine"):
+        found = list(_examine(config))
     if as_json:
         checks = [
             {"check": title, "outcome": result.outcome, "text": result.text, "cure": result.cure}

@@ -15,6 +15,7 @@ import click
 
 from core.cli.charts import Curve
 from core.cli.moments import EXAMPLES, parse_moment
+from core.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from core.recorder.history import History, Point, Recorded
@@ -155,7 +156,8 @@ def _of_device(found: History, device: str | None) -> list[Series]:
 def _list(found: History, device: str | None, *, as_json: bool, as_csv: bool) -> None:
     from core.cli.tables import show_json, show_table
 
-    rows = [found.recorded(one) for one in _of_device(found, device)]
+    with waiting(f"reading {found.path}"):
+        rows = [found.recorded(one) for one in _of_device(found, device)]
     if as_json:
         listed = [
             {**_described(row.series), "first": _utc(row.first), "last": _utc(row.last), "value": row.value}
@@ -185,7 +187,8 @@ def _print(found: History, chosen: Sequence[Series], since: int, until: int, for
     from core.errors import CoreError
 
     if form == "json":
-        points = [[_point(point) for point in found.points(one, since, until)] for one in chosen]
+        with waiting(f"reading {found.path}"):
+            points = [[_point(point) for point in found.points(one, since, until)] for one in chosen]
         listed = [{**_described(one), "points": of_one} for one, of_one in zip(chosen, points, strict=True)]
         show_json({"version": 1, "since": _utc(since), "until": _utc(until), "series": listed})
         return
@@ -216,7 +219,8 @@ def _show(found: History, chosen: Sequence[Series], since: int, until: int) -> N
     curves: list[Curve] = []
     said: list[str] = []
     for name, one in _named(chosen):
-        points = found.outline(one, since, until, max(width * 2, 100))
+        with waiting(f"reading {found.path}"):
+            points = found.outline(one, since, until, max(width * 2, 100))
         if not points:
             continue
         curves.append(Curve(name, one.unit, points))
@@ -236,7 +240,8 @@ def _draw(found: History, chosen: Sequence[Series], since: int, until: int, path
     from core.errors import CoreError
 
     since, until = _narrowed(found, chosen, since, until)
-    outlines = [(name, one, found.outline(one, since, until, SVG_POINTS)) for name, one in _named(chosen)]
+    with waiting(f"reading {found.path}"):
+        outlines = [(name, one, found.outline(one, since, until, SVG_POINTS)) for name, one in _named(chosen)]
     curves = [Curve(name, one.unit, points) for name, one, points in outlines if points]
     text = svg_chart(curves, since, until, f"{spec}, {_local(since)[:19]} to {_local(until)[:19]}")
     if str(path) == "-":

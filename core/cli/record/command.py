@@ -59,6 +59,7 @@ def record(
     machine is lit. OUT is replaced if it exists, but only by a recording that is whole.
     """
     from core.cli.record.film import film
+    from core.cli.waiting import waiting
     from core.programs.settings import from_texts, parsed
 
     write = _writer(out)
@@ -67,7 +68,7 @@ def record(
     target = _device(program, device, given)
     # What goes wrong with the program comes as an error, and is not said by the log as well.
     logging.getLogger("core").addHandler(logging.NullHandler())
-    with _replacing(out) as put:
+    with _replacing(out) as put, waiting(f"recording {seconds:g} s of {program}"):
         filmed = film(target, program, from_texts(target.programs[program], texts), seconds, speed)
         put(write(filmed))
     rows, columns = filmed.size

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 
 import click
+
+from core.cli.waiting import waiting
 
 INDI_PORT = 7624
 
@@ -56,7 +59,10 @@ async def _show(host: str, port: int, path: str | None, seconds: float) -> int:
     from core.client import Client
 
     # Before the screen, so that an error is a sentence below the command.
-    async with Client(host, port, path=path, connect_timeout=seconds) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        client = Client(host, port, path=path, connect_timeout=seconds)
+        with waiting(f"connecting to {path or f'{host}:{port}'}"):
+            await stack.enter_async_context(client)
         shown = ViewApp(RunningInstance(client, path or f"{host}:{port}"), stays=True)
         with ended_from_outside(shown):
             await shown.run_async()
@@ -67,6 +73,9 @@ async def _show_plainly(host: str, port: int, path: str | None, seconds: float) 
     from core.cli.view.plain import show
     from core.client import Client
 
-    async with Client(host, port, path=path, connect_timeout=seconds) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        client = Client(host, port, path=path, connect_timeout=seconds)
+        with waiting(f"connecting to {path or f'{host}:{port}'}"):
+            await stack.enter_async_context(client)
         await show(client, path or f"{host}:{port}")
     return 0
