@@ -154,9 +154,10 @@ class Device:
         self._emit(Event("deleted", vector))
         vector.unbind()
 
-    def message(self, text: str) -> None:
-        """Say something to people: it reaches the clients and the log."""
-        self.log.info("%s", text)
+    def message(self, text: str, *, logged: bool = True) -> None:
+        """Say something to people: it reaches the clients, and the log unless that says it already."""
+        if logged:
+            self.log.info("%s", text)
         self._emit(Event("message", message=text))
 
     def snoop(self, device: str, name: str | None = None, *, blobs: bool = False) -> None:

@@ -175,7 +175,7 @@ class Instance:
             return
         known = isinstance(error, OSError | ValueError | SystemExit)
         _log.error("%s %r %s: %s", self.plugin, self.device.name, what, cause, exc_info=None if known else error)
-        self.device.message(f"{self.device.name} {what}: {cause}")
+        self.device.message(f"{self.device.name} {what}: {cause}", logged=False)
 
     async def _pause(self, seconds: float) -> None:
         """Wait until the device is to be tried again, or a client says what it wants."""

@@ -8,7 +8,7 @@ from core import hookimpl
 
 if TYPE_CHECKING:
     from core.device import Device
-    from core.hookspecs import Proposal
+    from core.hookspecs import Check, Proposal
 
 core_api = 1
 
@@ -19,6 +19,14 @@ def core_register_devices() -> list[type[Device]]:
     from plugin_spi_sensor.devices import SENSORS, CardLogger
 
     return [*SENSORS, CardLogger]
+
+
+@hookimpl
+def core_register_checks() -> dict[str, Check]:
+    """Return what `corectl doctor` looks at: the packages by which buses and drivers are had."""
+    from plugin_spi_sensor.doctor import check_packages
+
+    return {"SPI packages": check_packages}
 
 
 @hookimpl

@@ -71,12 +71,14 @@ class BlinkaBus(KernelBus["busio.SPI"]):
             if missing:
                 return why_not_opened(Path(missing[1]), OSError(errno.ENOENT, "missing"))
             return why_not_opened(Path(error.filename or node), error)
-        if isinstance(error, ImportError):
+        if isinstance(error, ModuleNotFoundError):
             return DeviceUnavailable(f"Blinka cannot be imported ({error}); pip install 'plugin-spi-sensor[blinka]'")
+        # What it has no pins for, its own modules fail to import.
+        detail = "it has no pins for it" if isinstance(error, ImportError) else " ".join(str(error).split())
         known = getattr(sys.modules.get("board"), "board_id", None)
         machine = f"this machine, a {known} to Blinka," if known else "this machine"
         return DeviceUnavailable(
-            f"Blinka has no such SPI on {machine}: {' '.join(str(error).split())}; "
+            f"Blinka has no such SPI on {machine}: {detail}; "
             f'set bus = "{node.name.partition(".")[0]}", which needs no Blinka, or bus = "simulated"'
         )
 

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from core import DeviceUnavailable
 from core.spi_bus import ClockSettings, LockableSpiBus
 
-__all__ = ["KernelBus", "KernelSelect", "why_not_opened"]
+__all__ = ["KernelBus", "KernelSelect", "buffer_size", "why_not_opened"]
 
 DEVICES = Path("/dev")
 BUFFER_SIZE = Path("/sys/module/spidev/parameters/bufsiz")
@@ -95,7 +95,7 @@ class KernelBus(LockableSpiBus, Generic[N]):
                 self._apply(node, self.settings)
                 self._applied[number] = self.settings
             self._rest = self.settings[1]
-            size = _buffer_size()
+            size = buffer_size()
             if len(sent) <= size:
                 return self._exchange(node, sent)
             if not self._held:
@@ -147,17 +147,21 @@ def why_not_opened(node: Path, error: OSError) -> DeviceUnavailable:
     elif error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
         overlay = "dtparam=spi=on" if number == "0" else f"dtoverlay=spi{number}-1cs"
         cause = "there is no SPI device at all"
-        cure = f"on a Raspberry Pi write {overlay} into /boot/firmware/config.txt and start it again"
+        cure = (
+            f"on a Raspberry Pi write {overlay} into /boot/firmware/config.txt and start it again, or set "
+            'bus = "simulated"'
+        )
     elif error.errno in (errno.EACCES, errno.EPERM):
         cause, cure = "you may not", "add yourself to its group: sudo usermod -aG spi $USER, then log in again"
     elif error.errno == errno.EBUSY:
         cause, cure = "the kernel has given it to a driver of its own", "take that driver's dtoverlay away"
     else:
         cause, cure = error.strerror or str(error), "see the kernel's log with dmesg"
-    return DeviceUnavailable(error.errno or errno.EIO, f"{node} cannot be opened: {cause}; {cure}")
+    return DeviceUnavailable(error.errno or errno.EIO, f"{node}: {cause}; {cure}")
 
 
-def _buffer_size() -> int:
+def buffer_size() -> int:
+    """Return how many bytes the kernel takes in one transfer."""
     try:
         return int(BUFFER_SIZE.read_text())
     except (OSError, ValueError):
