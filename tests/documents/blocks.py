@@ -59,5 +59,6 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def pages() -> list[Path]:
-    """Return README and every page of the documentation."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Return README, that of gpio-matrix and every page of the documentation."""
+    plugin = ROOT / "plugins" / "gpio_matrix" / "README.md"
+    return [ROOT / "README.md", plugin, *sorted((ROOT / "docs").rglob("*.md"))]
