@@ -84,6 +84,11 @@ class Instance:
             return None
         return max(self._retry_at - asyncio.get_running_loop().time(), 0.0)
 
+    @property
+    def unsaved(self) -> str:
+        """Return why the settings of the device cannot be saved; empty if they can."""
+        return self._settings.trouble if self._settings is not None else ""
+
     async def live(self) -> None:
         """Open the device, run until cancelled, close it; nothing that it raises stops anybody else.
 

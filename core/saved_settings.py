@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import fcntl
+import itertools
 import json
 import logging
 import os
@@ -16,6 +19,7 @@ from typing import Any
 
 from core.device import Device
 from core.errors import ValueRefused
+from core.lock_holder import lock_holder
 from core.loop import Loop
 from core.properties import Event, State, Switch, SwitchVector, Vector
 
@@ -28,6 +32,8 @@ LOAD, SAVE, DEFAULT, PURGE = "CONFIG_LOAD", "CONFIG_SAVE", "CONFIG_DEFAULT", "CO
 VERSION = 1
 DELAY_SECONDS = 1.0
 """How long changes are collected until they are written: a slider that is drawn is one change."""
+LONGEST_DELAY_SECONDS = 10.0
+"""After how long it is tried again at the latest, where they cannot be written."""
 
 Values = dict[str, Any]
 
@@ -49,6 +55,7 @@ class SavedSettings:
         self._asked = self._written = 0
         self._writing = threading.Lock()
         self._failed = ""
+        self._lock: int | None = None
         for vector in tuple(device.vectors.values()):
             self._take(vector)
 
@@ -85,10 +92,20 @@ class SavedSettings:
             self._noted[name] = dict(values)
             await self._give(vector, values)
 
+    @property
+    def trouble(self) -> str:
+        """Return why settings cannot be saved; empty if they can."""
+        return self._failed.removeprefix(f"{self._device.name}: ")
+
     async def save_what_is_left(self) -> None:
         """Write what has changed and is not written yet; the device is being closed."""
-        if self._unsaved:
-            await self._save()
+        try:
+            if self._unsaved:
+                await self._save()
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
 
     # For clients
 
@@ -142,11 +159,16 @@ class SavedSettings:
     # The file
 
     async def _save_later(self) -> None:
-        while True:
-            await Loop.current().delay(DELAY_SECONDS)
+        delay = DELAY_SECONDS
+        while self._unsaved:
+            await Loop.current().delay(delay)
+            before = self._failed
             await self._save()
-            if self._failed or not self._unsaved:
-                return
+            delay = min(2 * delay, LONGEST_DELAY_SECONDS) if self._failed else DELAY_SECONDS
+            if self._failed != before:
+                state: State = "Alert" if self._failed else "Ok"
+                message = self._failed or f"{self._device.name}: its settings are saved again"
+                self._device.vectors[NAME].update(state=state, message=message)
 
     async def _save(self) -> None:
         properties = {
@@ -172,15 +194,33 @@ class SavedSettings:
         """Write what was asked for last, whatever thread comes last."""
         with self._writing:
             if number > self._written:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._claim()
                 self._write_now(properties)
                 self._written = number
+
+    def _claim(self) -> None:
+        """Be the only one who writes the file; raise OSError if another run of the same name does."""
+        if self._lock is not None:
+            return
+        # A file of its own, since the other one is replaced with every change.
+        lock = os.open(self.path.with_name(f".{self.path.stem}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            other = lock_holder(lock)
+            os.close(lock)
+            if not isinstance(error, BlockingIOError):
+                raise
+            why = f"another run of this name saves them, {other}; give one a name of its own: [core] name"
+            raise OSError(errno.EBUSY, why) from error
+        self._lock = lock
 
     def _write_now(self, properties: dict[str, Any]) -> None:
         """Write the whole file or leave it as it was, also where the power fails meanwhile."""
         if not properties:
             self.path.unlink(missing_ok=True)
             return
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         document = {"version": VERSION, "device": self._device.name, "properties": properties}
         number, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
         try:
@@ -213,7 +253,8 @@ class SavedSettings:
             _log.warning("%s: %s cannot be read: %s", self._device.name, self.path, error.strerror or error)
             return {}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            aside = self.path.with_suffix(".damaged")
+            names = (self.path.with_suffix(f".damaged{number or ''}") for number in itertools.count())
+            aside = next(name for name in names if not name.exists())
             with contextlib.suppress(OSError):
                 self.path.replace(aside)
             _log.warning(

@@ -35,6 +35,7 @@ def status(name: str, app: App) -> dict[str, Any]:
                 "cause": instance.cause,
                 "retry_seconds": instance.retry_seconds,
                 "summary": said(instance.device.summary),
+                "unsaved": instance.unsaved,
                 "program": instance.device.running_program if isinstance(instance.device, ProgramDevice) else None,
                 "programs": runs_status(instance.device) if isinstance(instance.device, ProgramDevice) else [],
                 "process": os.getpid(),
@@ -73,6 +74,7 @@ def with_isolated(
             "retry_seconds": None,
             "summary": instance.summary().partition(": ")[2],
             "program": None,
+            "unsaved": "",
             "programs": [],
             "process": instance.process,
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -96,6 +98,7 @@ def test_core_toml_wins_when_its_value_changes(clock: VirtualClock, tmp_path: Pa
 
 
 def test_a_damaged_file_is_set_aside(clock: VirtualClock, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept: dict[Path, str] = {}
     for damage in ("{", "[]", '{"properties": {"target": {}}}', '{"properties": {"target": 3}}', "\udcff", "[" * 10**5):
         (tmp_path / "heater.json").write_text(damage, errors="surrogateescape")
         caplog.clear()
@@ -106,7 +109,12 @@ def test_a_damaged_file_is_set_aside(clock: VirtualClock, tmp_path: Path, caplog
 
         clock.run(main())
         assert "its saved settings are damaged" in caplog.text, damage
-        assert (tmp_path / "heater.damaged").read_text(errors="surrogateescape") == damage
+        aside = re.search(r"kept as (\S+)", caplog.text)
+        assert aside is not None
+        kept[Path(aside[1])] = damage
+    # A second one does not take the place of the first.
+    assert len(kept) == 6
+    assert {path: path.read_text(errors="surrogateescape") for path in tmp_path.iterdir()} == kept
 
 
 def test_values_that_do_not_fit_any_more_are_said_and_left_out(
@@ -195,6 +203,75 @@ def test_a_file_that_cannot_be_written_is_one_warning_and_an_alert(
     assert caplog.text.count("its settings cannot be saved") == 1
 
 
+def test_what_could_not_be_saved_is_saved_as_soon_as_it_can(
+    clock: VirtualClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    folder = tmp_path / "folder"
+    folder.write_text("a file in the place of the folder")
+
+    async def main() -> None:
+        async with running(folder, Heater()) as heater:
+            switches = heater.vectors["CONFIG_PROCESS"]
+            told: list[str] = []
+            heater.observe(lambda event: told.append(event.message) if event.message else None)
+            await heater.take_new(heater.target, {"degrees": 30})
+            await asyncio.sleep(60)
+            assert switches.state == "Alert"
+            assert len(told) == 1
+            assert "its settings cannot be saved" in told[0]
+            folder.unlink()
+            await asyncio.sleep(60)
+            assert json.loads((folder / "heater.json").read_text())["properties"]["target"]["values"]["degrees"] == 30
+            assert (switches.state, told[1:]) == ("Ok", ["heater: its settings are saved again"])
+
+    clock.run(main())
+    assert caplog.text.count("its settings cannot be saved") == 1
+
+
+ANOTHER_RUN = """
+import asyncio, pathlib, sys
+sys.path.insert(0, sys.argv[2])
+from tests.test_saved_settings import Heater, process, running
+async def main():
+    async with running(pathlib.Path(sys.argv[1]), Heater()) as heater:
+        await heater.take_new(heater.target, {"degrees": 33})
+        await process(heater, "CONFIG_SAVE")
+        print("saved", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+asyncio.run(main())
+"""
+
+
+def test_two_runs_of_one_name_do_not_overwrite_what_the_other_saves(clock: VirtualClock, tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    command = [sys.executable, "-c", ANOTHER_RUN, str(tmp_path), str(root)]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    told: list[str] = []
+
+    async def main() -> None:
+        async with running(tmp_path, Heater()) as heater:
+            heater.observe(lambda event: told.append(event.message) if event.message else None)
+            await heater.take_new(heater.target, {"degrees": 44})
+            await process(heater, "CONFIG_SAVE")
+            assert heater.vectors["CONFIG_PROCESS"].state == "Alert"
+            assert json.loads((tmp_path / "heater.json").read_text())["properties"]["target"]["values"]["degrees"] == 33
+            await asyncio.to_thread(other.communicate)  # it ends
+            await process(heater, "CONFIG_SAVE")
+            assert json.loads((tmp_path / "heater.json").read_text())["properties"]["target"]["values"]["degrees"] == 44
+
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "saved\n"
+        clock.run(main())
+    finally:
+        other.kill()
+        other.communicate()
+    assert (
+        f"another run of this name saves them, process {other.pid}; give one a name of its own: [core] name" in told[0]
+    )
+
+
 FULL_DISK = """
 import asyncio, pathlib, resource, signal, sys
 sys.path.insert(0, sys.argv[2])
@@ -221,7 +298,7 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path), str(root)], capture_output=True, text=True, timeout=60
     )
-    assert done.stdout.splitlines() == ["Alert True", "['heater.json']"], done.stderr
+    assert done.stdout.splitlines() == ["Alert True", "['.heater.lock', 'heater.json']"], done.stderr
     assert "File too large" in done.stderr
 
 

@@ -64,6 +64,8 @@ def _of_device(device: dict[str, Any], run: int) -> str:
         runs.append(f"{one['program']}{region}{state}")
     failed, process, again = device["state"] == "failed", device["process"], device["retry_seconds"]
     text = str(device["cause"] if failed else ", ".join(runs) or device["summary"])
+    if unsaved := device.get("unsaved"):
+        text = f"{text}; {unsaved}"
     text += f" (process {process})" if process not in (run, None) else ""
     return f"{text}, next try in {again:.0f} s" if failed and again is not None else text
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.recorder.holder import holder
+from core.lock_holder import lock_holder
 from core.recorder.protocol import Series
 
 APPLICATION = 0x636F7265
@@ -233,7 +233,7 @@ def _lock(descriptor: int, path: Path, idle: Callable[[], bool]) -> None:
                 raise
             if not idle():
                 raise Refused(
-                    f"{path} is being recorded to by {holder(descriptor)}; give another file, or end that one"
+                    f"{path} is being recorded to by {lock_holder(descriptor)}; give another file, or end that one"
                 ) from None
         else:
             return

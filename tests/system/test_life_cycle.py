@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.plugin_site import Site
 from tests.system.conftest import RawClient, Run, Start, getprop, setprop, wait_until
 
 pytestmark = pytest.mark.system
@@ -63,6 +64,60 @@ def test_an_absent_device_is_shown_and_stops_nobody(start: Start) -> None:
     assert f"ok     run: core runs (process {run.process.pid}), 2 of 3 devices ready" in doctor.stdout
     assert "ok     port: 7624" in doctor.stdout or "port: 7624 is in use by " in doctor.stdout
     assert devices(run)["matrix"]["state"] == "ready"
+    assert run.end() == 0
+
+
+STICK = '''
+from pathlib import Path
+from core import Device, DeviceUnavailable, NumberVector, hookimpl
+
+core_api = 1
+
+class Stick(Device):
+    """A device that may be plugged in later."""
+    level = NumberVector("Level", perm="rw", members={"value": 0.0})
+    async def open(self):
+        if not Path("stick").exists():
+            raise DeviceUnavailable("there is no stick here; plug it in")
+
+@hookimpl
+def core_register_devices():
+    return [Stick]
+'''
+
+
+def test_a_device_that_is_absent_at_the_start_joins_when_it_appears(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Site(tmp_path).install("stick", "stick", STICK, module="plugin_stick")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = start("--port", "0", configuration=TWO + '[device.usb]\nplugin = "stick"\n')
+    with RawClient(run.port) as client:
+        client.until(rb'device="usb" name="CONNECTION"[^>]* state="Alert"')
+        assert "there is no stick here; plug it in" in devices(run)["usb"]["cause"]
+        client.send(b'<newNumberVector device="usb" name="level"><oneNumber name="value">3</oneNumber>')
+        client.send(b"</newNumberVector>")
+        client.until(rb'device="usb" name="level" state="Alert"[^>]*there is no stick here')
+        (tmp_path / "stick").touch()
+        # By itself, though nobody asks for it.
+        client.until(rb'device="usb" name="CONNECTION" state="Ok".*?<oneSwitch name="CONNECT">\s*On')
+        client.send(b'<newNumberVector device="usb" name="level"><oneNumber name="value">4</oneNumber>')
+        client.send(b"</newNumberVector>")
+        client.until(rb'device="usb" name="level" state="Ok"[^>]*>\s*<oneNumber name="value">\s*4')
+    assert {one["state"] for one in devices(run).values()} == {"ready"}
+    assert run.end() == 0
+
+
+def test_status_says_that_settings_cannot_be_saved_until_they_can(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "core" / "core"
+    folder.parent.mkdir()
+    folder.write_text("a file in the place of the folder")
+    run = start("--port", "0", configuration=TWO)
+    assert setprop(run.port, "climate.sampling.period=7").returncode == 0
+    wait_until(lambda: "its settings cannot be saved" in run.corectl("status").stdout, "status says so")
+    folder.unlink()
+    wait_until(lambda: (folder / "climate.json").exists(), "they are saved")
+    wait_until(lambda: devices(run)["climate"]["unsaved"] == "", "status does not say so any more")
     assert run.end() == 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 UNKNOWN = "another process"
 
 
-def holder(descriptor: int) -> str:
+def lock_holder(descriptor: int) -> str:
     """Return who holds the lock on an open file, for people; "another process" where the kernel does not tell.
 
     It does not tell of processes of another container, nor on file systems whose device numbers are their own secret.
