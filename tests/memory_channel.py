@@ -32,6 +32,9 @@ class Memory:
     def resume(self) -> None:
         self.paused = False
 
+    def part(self) -> None:
+        self.close()
+
     def close(self) -> None:
         self.closed = True
 

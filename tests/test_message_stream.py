@@ -203,6 +203,7 @@ def test_comments_between_messages_are_skipped_some_at_a_time() -> None:
         b"<newTextVector><oneText>" + b"<!-- -->" * 10_001,
         b"<newTextVector><oneText>" + b"<![CDATA[ ]]>" * 10_001,
         b"<newTextVector><oneText>" + b"<?x?>" * 10_001,
+        b"<newTextVector><oneText>" + b"&lt;" * 200_001 + b"</oneText></newTextVector>",
     ],
 )
 def test_what_would_keep_the_parser_busy_is_refused_before_its_end(much: bytes) -> None:

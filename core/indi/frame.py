@@ -20,6 +20,8 @@ _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
 _BLOB_START = re.compile(rb"<oneBLOB(?=[\s/>])(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
 _ENCODED_LENGTH = re.compile(rb"\senclen\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t "
+MAXIMUM_REFERENCES = 200_000
+"""How many times `&lt;` and the like may be in a message: each takes the parser as long as a hundred letters."""
 
 _LINE = 80
 """libindi breaks lines of base64 after 72 characters; a longer one was written without breaks."""
@@ -39,6 +41,8 @@ class Frame:
         self.is_known = False
         if raw.count(b"<") > 2 * MAXIMUM_MARKUP:
             raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP} elements")
+        if raw.count(b"&") > MAXIMUM_REFERENCES:
+            raise ProtocolError(f"a message has more than {MAXIMUM_REFERENCES} references")
         self.attachments: object = None
         self._passing: bytes | None = None
         self.bodies: tuple[bytes, ...] | None = None

@@ -309,7 +309,7 @@ class Connection:
         self._refused = True
         _log.warning("%s is disconnected: %s", self.peer, why)
         self.say(f"disconnected: {why}")
-        self.close()
+        self._end(self.channel.part)
 
     def warn_once(self, kind: str, what: str) -> None:
         """Log something about the peer, the first time that it is of this kind."""
@@ -368,14 +368,16 @@ class Connection:
             self.close()  # it wants to hear nothing
 
     def close(self) -> None:
-        """End the connection, once."""
-        if self.closed:
-            return
-        self.closed = True
-        self._abort("its driver has ended")
-        self.outbox.close()
-        self.router.detach(self)
-        self.channel.close()
+        """End the connection; one that is being parted from ends at once."""
+        self._end(self.channel.close)
+
+    def _end(self, end: Callable[[], None]) -> None:
+        if not self.closed:
+            self.closed = True
+            self._abort("its driver has ended")
+            self.outbox.close()
+            self.router.detach(self)
+        end()
 
     def _abort(self, why: str) -> None:
         passage, self._passage = self._passage, None

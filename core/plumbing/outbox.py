@@ -88,6 +88,10 @@ class Channel(Protocol):
         """Read again."""
         ...
 
+    def part(self) -> None:
+        """End as `close` does, but so that the peer can read what was sent last."""
+        ...
+
     def close(self) -> None:
         """Send what is queued as far as the peer takes it at once, and end."""
         ...

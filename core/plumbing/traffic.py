@@ -92,6 +92,7 @@ class _ShownChannel:
         self.pause = channel.pause
         self.resume = channel.resume
         self.close = channel.close
+        self.part = channel.part
 
     @property
     def pending(self) -> int:

@@ -51,5 +51,9 @@ class MemoryPeer:
     def resume(self) -> None:
         """Go on."""
 
+    def part(self) -> None:
+        """End, as `close` does."""
+        self.close()
+
     def close(self) -> None:
         """Have nothing to close."""

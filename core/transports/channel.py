@@ -24,10 +24,16 @@ SMALL = 1 << 16
 
 LINGER = 2.0
 """For how many seconds a peer is still written to that has closed its half."""
+PARTING = 1.0
+"""For how many seconds a peer that is disconnected may read why."""
 
 
 def _nobody() -> None:
     """Be told and do nothing."""
+
+
+def _forget(_data: bytes) -> None:
+    """Take what comes and do nothing."""
 
 
 @dataclass(slots=True)
@@ -69,6 +75,7 @@ class StreamChannel:
         self._reading = False
         self._at_end = False
         self._closed = False
+        self._parting = False
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._progressed: Callable[[], None] = _nobody
@@ -87,7 +94,7 @@ class StreamChannel:
 
     def send(self, data: bytes, attachments: Attachments | None = None) -> None:
         """Queue bytes; they go out together with all others of this turn."""
-        if self._closed or not data:
+        if self._closed or self._parting or not data:
             return
         self._queue.append(data if attachments is None else _Attached(data, attachments))
         self.pending += len(data)
@@ -133,6 +140,26 @@ class StreamChannel:
             self._flush()
         self._finish()
 
+    def part(self) -> None:
+        """Send what goes at once and end, but so that the peer can read it all.
+
+        A socket that is closed while something lies unread in it takes what was sent last away from its peer: so what
+        still comes is read and forgotten, for a moment.
+        """
+        if self._queue and not self._closed:
+            self._flush()
+        if self._closed or self._parting:
+            return
+        if not isinstance(self._sink, SocketEnd) or self._at_end or self._queue:
+            self._finish()
+            return
+        self._parting = True
+        self._on_data = _forget
+        self._on_end = self._finish
+        self._sink.shutdown()
+        self._timer = self._loop.call_later(PARTING, self._finish)
+        self.resume()
+
     def _finish(self) -> None:
         if self._closed:
             return
@@ -170,7 +197,8 @@ class StreamChannel:
         self.pause()
         self._at_end = True
         # It may have closed its half only, so it is still served; but one that has gone does not keep its place.
-        self._timer = self._loop.call_later(LINGER, self.close)
+        if not self._parting:
+            self._timer = self._loop.call_later(LINGER, self.close)
         self._on_end()
 
     def _read_on(self) -> None:

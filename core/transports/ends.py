@@ -14,6 +14,7 @@ import socket
 import stat
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 READ_SIZE = 1 << 18
@@ -114,6 +115,11 @@ class SocketEnd:
         """Send bytes and descriptors together; those go with the first byte."""
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
         return self._socket.sendmsg([buffer], [rights], _SEND)
+
+    def shutdown(self) -> None:
+        """Tell the peer that nothing more comes."""
+        with suppress(OSError):  # it has gone already
+            self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close the socket, and what came with it and was not taken."""

@@ -114,7 +114,7 @@ class Listener:
 
     def _forget_ended(self) -> None:
         """Take their places from clients that send no more: most of them have gone altogether."""
-        for connection in [one for one in self._connections if one.has_ended]:
+        for connection in [one for one in self._connections if one.has_ended or one.closed]:
             connection.close()
 
     def _lost(self, connection: Connection) -> None:

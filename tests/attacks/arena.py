@@ -256,7 +256,10 @@ class Client:
             return False
         reply = b'<pingReply uid="%s"/>' % mark
         while reply not in self.seen:
-            data = self.socket.recv(1 << 20)
+            try:
+                data = self.socket.recv(1 << 20)
+            except ConnectionError:
+                return False
             if not data:
                 return False
             self.seen += data

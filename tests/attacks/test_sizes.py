@@ -126,3 +126,11 @@ def test_a_blob_that_nobody_takes_is_not_kept(server: Server, device: str) -> No
         # An external driver's properties are not known here, so what is for it has to wait for its end.
         if device != "heart":
             assert server.memory() < memory + 32 * MEBI
+
+
+def test_who_is_cut_off_in_the_middle_of_a_flood_can_read_why(server: Server) -> None:
+    for _ in range(10):
+        with server.client(b"") as client:
+            client.socket.setblocking(True)
+            client.send(b"<a>" * 300_000)
+            assert b"disconnected: " in client.until_closed()
