@@ -16,7 +16,8 @@ from plugin_spi_sensor.devices import SENSORS, CardLogger
 from plugin_spi_sensor.devices.generic import GenericSensor, Quantity
 
 README = (Path(plugin_spi_sensor.__file__).parent.parent / "README.md").read_text()
-KINDS: dict[str, type[Device]] = {kind.kind: kind for kind in (*SENSORS, CardLogger)}
+DEVICES: tuple[type[Device], ...] = (*SENSORS, CardLogger)
+KINDS = {device.kind: device for device in DEVICES}
 TABLES = [
     (name, table)
     for text in re.findall(r"^```toml\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
