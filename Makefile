@@ -33,4 +33,4 @@ peers:
 
 clean:
 	rm -rf .venv .venv-* build .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find core plugins tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find core plugins tests tools examples -name __pycache__ -prune -exec rm -rf {} +

@@ -36,8 +36,9 @@ class Environment:
     def build(self, project: Path) -> Path:
         """Build the wheel of a project, its build backend too from the wheelhouse alone; return it."""
         made = self.folder / "wheels"
+        before = set(made.glob("*.whl"))
         self._pip("wheel", "--no-deps", "--wheel-dir", str(made), str(project))
-        (wheel,) = made.glob(f"{project.name.replace('-', '_')}-*.whl")
+        (wheel,) = set(made.glob("*.whl")) - before
         return wheel
 
     def run(self, program: str, *arguments: str, cwd: Path | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from core.testing import (
     failing,
     serving,
 )
+from core.testing.leaks import Holdings
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -319,3 +321,11 @@ async def test_a_chip_that_is_unplugged_is_lost_and_found_again(clock: VirtualCl
         await driver.delay(1.5)
         await driver.set("program", chase=True)
         leds.assert_shows("X..")
+
+
+async def test_the_pool_of_the_loop_is_no_leak(clock: VirtualClock) -> None:
+    before = Holdings()
+    # Two at once, so that the pool has to grow.
+    meeting = threading.Barrier(2, timeout=20)
+    await asyncio.gather(asyncio.to_thread(meeting.wait), asyncio.to_thread(meeting.wait))
+    assert before.left(grace=0) == []

@@ -23,8 +23,8 @@ POLL_SECONDS = 0.005
 TURNS = 3
 """How many turns of the loop tasks have to go that are on their way out."""
 HOUSE = ("core loop watchdog",)
-POOL = "asyncio_"
-"""How asyncio names the threads of a loop's default executor."""
+POOLS = ("asyncio_", "core_")
+"""How asyncio, and our own loop, name the threads of a loop's default executor."""
 
 
 def tasks_left(before: Collection[asyncio.Task[Any]] = ()) -> list[str]:
@@ -96,7 +96,7 @@ async def _watched(main: Coroutine[Any, Any, Any], left: list[str]) -> Any:
 
 def _of_the_loop(thread: threading.Thread) -> bool:
     """Return whether a thread belongs to the loop: its watchdog, and while it runs the pool that it ends itself."""
-    if not thread.name.startswith(POOL):
+    if not thread.name.startswith(POOLS):
         return thread.name in HOUSE
     try:
         asyncio.get_running_loop()

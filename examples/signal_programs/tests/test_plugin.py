@@ -1,0 +1,12 @@
+"""The plugin as `corectl` finds it."""
+
+from __future__ import annotations
+
+from core.plugins import discover
+
+
+def test_it_is_found_and_in_use() -> None:
+    records = {record.name: record for record in discover().records}
+    record = records["signals"]
+    assert (record.state, record.cause) == ("active", "")
+    assert record.registers["programs"] == ["morse", "scanner", "count", "siren"]
