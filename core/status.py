@@ -48,7 +48,17 @@ def status(name: str, app: App) -> dict[str, Any]:
             for key, transport in app.transports.items()
             if transport not in app.isolated
         ],
-        "peers": [{"peer": peer.peer, "role": peer.role, "pending": peer.channel.pending} for peer in app.router.peers],
+        "peers": [
+            {
+                "peer": peer.peer,
+                "role": peer.role,
+                "pending": peer.outbox.pending,
+                "collapsed": peer.outbox.collapsed,
+                "dropped": peer.outbox.dropped,
+                "pauses": peer.pauses,
+            }
+            for peer in app.router.peers
+        ],
         "loop": {
             "ticks": loop.ticks,
             "misses": loop.misses,

@@ -49,7 +49,7 @@ def numbers(sent: str) -> list[int]:
 
 
 def test_behind_four_mebibytes_a_vector_keeps_its_share_and_the_newest_but_never_across_a_definition(
-    clock: VirtualClock,
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(hub: Hub) -> None:
         driver, _ = hub.peer("driver")
@@ -68,8 +68,11 @@ def test_behind_four_mebibytes_a_vector_keeps_its_share_and_the_newest_but_never
         assert values[-21:] == [8999, *range(9000, 9010), *range(9010, 9020)]
         assert len(values) < 1000
         assert client.outbox.collapsed == 8020 - len(values)
+        assert f"client 1 was behind: {8020 - len(values)} sets were replaced by newer ones" in caplog.text
+        assert driver.pauses == 1
 
-    with_hub(clock, work)
+    with caplog.at_level("INFO"):
+        with_hub(clock, work)
 
 
 def test_a_driver_that_floods_costs_others_no_message_and_does_not_hold_them_up(clock: VirtualClock) -> None:

@@ -46,8 +46,9 @@ def status(name: str, as_json: bool) -> None:
         )
     if found["peers"]:
         click.echo()
-        peers = [(one["peer"], one["role"], str(one["pending"])) for one in found["peers"]]
-        show_table(("peer", "role", "bytes pending"), peers)
+        columns = ("peer", "role", "pending", "collapsed", "dropped", "pauses")
+        peers = [tuple(str(one[column]) for column in columns) for one in found["peers"]]
+        show_table(("peer", "role", "bytes pending", "sets replaced", "frames dropped", "pauses"), peers)
     if found["loop"]["tasks"]:
         click.echo()
         show_table(

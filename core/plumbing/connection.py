@@ -72,6 +72,7 @@ class Connection:
             self.limits,
             self.refuse,
             on_much=router.look_at_memory,
+            on_loss=self._log_loss,
             deadline=role == "client",
             ordered=role == "driver",
         )
@@ -87,6 +88,8 @@ class Connection:
         self._held: set[object] = set()
         self._releases: dict[Connection, Callable[[], None]] = {}
         self.holdings = Holdings(self.limits.maximum_devices, self.limits.maximum_properties)
+        self.pauses = 0
+        """How often it was not read for a moment because somebody was behind with what it says."""
         self._spent = 0  # of a slice
         self._answered = 0  # bytes, since it last was seen to read them
         self._warned: set[str] = set()
@@ -145,6 +148,7 @@ class Connection:
         if self.role == "driver" and peer not in self._releases:
             release = self._releases[peer] = lambda: self._waited_for(peer)
             self.hold(peer)
+            self.pauses += 1
             peer.outbox.wait(release)
 
     def _waited_for(self, peer: Connection) -> None:
@@ -316,6 +320,11 @@ class Connection:
         if kind not in self._warned:
             self._warned.add(kind)
             _log.warning("%s %s", self.peer, what)
+
+    def _log_loss(self, collapsed: int, dropped: int) -> None:
+        lost = [f"{collapsed} sets were replaced by newer ones"] if collapsed else []
+        lost += [f"{dropped} frames of streams were dropped"] if dropped else []
+        _log.info("%s was behind: %s", self.peer, " and ".join(lost))
 
     def forged(self, what: str) -> None:
         """Log that the peer sent what only another may send."""

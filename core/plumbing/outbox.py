@@ -101,7 +101,9 @@ class Outbox:
     """Queue bytes for one peer; `give_up` is called with the reason when it is too far behind.
 
     With `ordered` everything stays in one order, as drivers need it; otherwise devices overtake each other. With
-    `deadline` the peer has to read something now and then. `on_much` is called while much waits.
+    `deadline` the peer has to read something now and then. `on_much` is called while much waits,
+    `on_loss` when the peer has caught up, with how many sets were replaced by newer ones and how many frames of streams
+    dropped meanwhile.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Outbox:
         give_up: Callable[[str], None],
         *,
         on_much: Callable[[], None] = lambda: None,
+        on_loss: Callable[[int, int], None] = lambda collapsed, dropped: None,
         deadline: bool = True,
         ordered: bool = False,
     ) -> None:
@@ -118,6 +121,8 @@ class Outbox:
         self._limits = limits
         self._give_up = give_up
         self._on_much = on_much
+        self._on_loss = on_loss
+        self._told = (0, 0)
         self._has_deadline = deadline
         self._ordered = ordered
         self._ahead = min(AHEAD, limits.collapse_from, limits.maximum_pending // 2)
@@ -246,6 +251,7 @@ class Outbox:
 
     def close(self) -> None:
         """Forget what waits, and let nobody wait."""
+        self._tell_loss()
         self._lanes.clear()
         for timer in (self._patience, self._deadline):
             if timer is not None:
@@ -279,12 +285,21 @@ class Outbox:
         limits = self._limits
         if self._lanes.length and not self._passing:
             self._put_back()
+            if not self._lanes.length:
+                self._tell_loss()
         if (self._waiting or self._impatient) and self.pending < limits.pause_from * 3 // 4:
             self._impatient = False
             if self._patience is not None:
                 self._patience.cancel()
                 self._patience = None
             self._release()
+
+    def _tell_loss(self) -> None:
+        now = (self.collapsed, self.dropped)
+        if now != self._told:
+            collapsed, dropped = now[0] - self._told[0], now[1] - self._told[1]
+            self._told = now
+            self._on_loss(collapsed, dropped)
 
     def _blocked(self) -> None:
         if self._has_deadline and self._deadline is None:
