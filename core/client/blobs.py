@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from core.client.attached import Attached
 from core.client.content import BlobContent
 from core.client.errors import BlobLost
 from core.client.mailbox import Mailbox
@@ -177,9 +178,13 @@ class BlobFeed:
 class BlobReceiver:
     """Bring the BLOBs of one connection to the feeds that want them; what nobody wants is not even decoded."""
 
-    def __init__(self, feeds: list[BlobFeed], maximum: int) -> None:
+    def __init__(
+        self, feeds: list[BlobFeed], maximum: int, take_descriptor: Callable[[], int | None] = lambda: None
+    ) -> None:
         self._feeds = feeds
         self._maximum = maximum
+        self._take_descriptor = take_descriptor
+        self._attached: Attached | None = None
         self._begin: BlobBegin | None = None
         self._content: BlobContent | None = None
         self._sinks: list[tuple[BlobFeed, Sink]] = []
@@ -196,31 +201,55 @@ class BlobReceiver:
                     for _, sink in self._sinks:
                         await sink.write(data)
             else:
+                await self._take_attached(self._content)
                 await self._finish(self._content)
         except (BlobLost, OSError) as error:
             self._lose(str(error))
 
     def close(self) -> None:
         """Drop a BLOB that is not complete, because its connection has ended."""
+        self._forget_attached()
         if self._content is not None:
             self._lose("the connection ended in the middle of it")
 
     def _open(self, begin: BlobBegin) -> None:
         vector, said = begin.vector, begin.element.attributes
         self._begin, self._content, self._sinks = begin, None, []
+        self._forget_attached()
+        if said.get("attached") == "true" and (descriptor := self._take_descriptor()) is not None:
+            # Taken whoever wants it: the next descriptor belongs to the next BLOB.
+            self._attached = Attached(descriptor, said)
         feeds = [feed for feed in self._feeds if feed.wants(vector.device, vector.name)]
         # A size of 0 tells a state only.
         if not feeds or vector.verb != "set" or said.get("size", "").strip() == "0":
             return
         try:
-            if said.get("attached") == "true":
-                raise BlobLost("the server attaches BLOBs on Unix sockets; connect to its TCP port instead")
+            if said.get("attached") == "true" and self._attached is None:
+                raise BlobLost("it is said to be attached, and nothing is")
             self._content = BlobContent(said, self._maximum)
             for feed in feeds:
                 sink = feed.open_sink(vector.device, vector.name, begin.element.name, self._content.format)
                 self._sinks.append((feed, sink))
         except (BlobLost, OSError) as error:
             self._lose(str(error), feeds)
+
+    async def _take_attached(self, content: BlobContent) -> None:
+        attached, self._attached = self._attached, None
+        if attached is None:
+            return
+        try:
+            while data := attached.read():
+                await asyncio.sleep(0)  # it is memory, but there may be much of it
+                for piece in content.feed_decoded(data):
+                    for _, sink in self._sinks:
+                        await sink.write(piece)
+        finally:
+            attached.close()
+
+    def _forget_attached(self) -> None:
+        if self._attached is not None:
+            self._attached.close()
+            self._attached = None
 
     async def _finish(self, content: BlobContent) -> None:
         content.finish()

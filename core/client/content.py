@@ -68,6 +68,10 @@ class BlobContent:
             data = decode_base64(compact[:whole])
         except ProtocolError as error:
             raise BlobLost(str(error)) from None
+        yield from self.feed_decoded(data)
+
+    def feed_decoded(self, data: bytes) -> Iterator[bytes]:
+        """Yield the content that `data` completes, which has come as it is and not in base64."""
         if self._inflater is None:
             yield self._counted(data)
         else:

@@ -14,10 +14,10 @@ from typing import NoReturn
 
 from core.client.errors import ClientError
 from core.client.scanner import Item, StreamScanner
+from core.client.unix import READ_SIZE, Reader, UnixReader, open_unix
 from core.errors import ProtocolError
 from core.indi import GetProperties, Message, PingRequest, encode
 
-READ_SIZE = 1 << 18
 REPLY_BYTES = 1 << 20
 """How many bytes may be unsent when an answer to the server is added; beyond that it gets none."""
 
@@ -52,15 +52,14 @@ class Address:
             return "the connection that was given"
         return self.path if self.path is not None else f"{self.host}:{self.port}"
 
-    async def open(self, seconds: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def open(self, seconds: float) -> tuple[Reader, asyncio.StreamWriter]:
         """Connect within `seconds`; raise ClientError with the cause and the cure."""
         try:
             async with asyncio.timeout(seconds):
+                if self.path is not None or (self.sock is not None and self.sock.family == socket.AF_UNIX):
+                    return await open_unix(self.path, self.sock)
                 if self.sock is not None:
                     return await asyncio.open_connection(sock=self.sock, limit=READ_SIZE)
-                if self.path is not None:
-                    path = "\0" + self.path[1:] if self.path.startswith("@") else self.path
-                    return await asyncio.open_unix_connection(path, limit=READ_SIZE)
                 return await asyncio.open_connection(self.host, self.port, limit=READ_SIZE)
         except TimeoutError:
             raise ClientError(f"{self} does not answer: no connection within {seconds:g} s") from None
@@ -89,7 +88,7 @@ class Link:
     def __init__(
         self,
         address: Address,
-        reader: asyncio.StreamReader,
+        reader: Reader,
         writer: asyncio.StreamWriter,
         ping_interval: float | None,
     ) -> None:
@@ -125,6 +124,10 @@ class Link:
                         await asyncio.sleep(0)
             except ProtocolError as error:
                 raise ClientError(f"{self.address} sends what is not INDI: {error}") from None
+
+    def take_descriptor(self) -> int | None:
+        """Return the next descriptor that has come with the bytes, now the caller's; None if there is none."""
+        return self._reader.take() if isinstance(self._reader, UnixReader) else None
 
     async def send(self, *messages: Message) -> None:
         """Send messages together, after what others send; waits while the server takes nothing.
@@ -164,6 +167,8 @@ class Link:
             pass
         finally:
             self._writer.transport.abort()
+            if isinstance(self._reader, UnixReader):
+                self._reader.close()
 
     def _write(self, data: bytes) -> None:
         if self._writer.is_closing():

@@ -199,7 +199,7 @@ class Session:
 
     async def _hold(self, link: Link) -> ClientError:
         """Take what arrives until the connection ends; return why it has."""
-        receiver = BlobReceiver(self.wishes.feeds, self._maximum_blob)
+        receiver = BlobReceiver(self.wishes.feeds, self._maximum_blob, link.take_descriptor)
 
         async def take(item: Item) -> None:
             if isinstance(item, (bytes, VectorMessage)):

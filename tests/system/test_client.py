@@ -194,6 +194,40 @@ def test_three_images_of_indiservers_camera(indiserver: int, tmp_path: Path) -> 
     assert len(list(images.iterdir())) in (3, 4)
 
 
+@pytest.mark.parametrize("program", ["indiserver", "corectl serve"])
+def test_an_image_that_is_attached_on_a_unix_socket(program: str, unused_port: int, tmp_path: Path) -> None:
+    camera, path = "CCD Simulator", str(tmp_path / "local")
+    words = [need("indiserver")] if program == "indiserver" else [str(CORECTL), "serve"]
+    server = subprocess.Popen(
+        [*words, "-v", "-p", str(unused_port), "-u", path, need("indi_simulator_ccd")],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert server.stderr is not None
+
+    async def conversation() -> None:
+        async with asyncio.timeout(SECONDS), Client(path=f"@{path}") as client:
+            await client.wait_for(camera, "CONNECTION")
+            await client.set(camera, "CONNECTION", {"CONNECT": True})
+            await client.wait_for(camera, "CCD_EXPOSURE")
+            async with client.blobs(camera, "CCD1") as images:
+                for _ in range(2):
+                    await client.set(camera, "CCD_EXPOSURE", {"CCD_EXPOSURE_VALUE": 0.05})
+                    image = await anext(images)
+                    assert (image.format, image.data[:6], image.size % 2880) == (".fits", b"SIMPLE", 0)
+                    assert b"END     " in image.data[: 2880 * 10]
+
+    try:
+        Lines(server.stderr).until(rf"Local server: listening|INDI server on \S*:{unused_port}")
+        asyncio.run(conversation())
+    finally:
+        server.terminate()
+        server.wait(SECONDS)
+        server.stderr.close()
+
+
 def test_the_client_is_imported_without_the_server() -> None:
     code = "import sys, core.client; print([name for name in sys.modules if name.startswith('core.transports')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
