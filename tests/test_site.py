@@ -130,3 +130,19 @@ def test_every_page_of_the_documentation_is_in_it(site: Path) -> None:
     home = (site / "index.html").read_text()
     assert sources
     assert [str(one) for one in sources if f'href="{one.with_suffix(".html")}"' not in home] == []
+
+
+def test_the_picture_names_what_there_is() -> None:
+    named = re.findall(r">(core/[\w/]+\.py)<", (ROOT / "docs/way-of-a-value.svg").read_text())
+    assert len(named) > 8
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_each_decision_says_why_and_what_instead() -> None:
+    decisions = sorted((ROOT / "docs/decisions").glob("*.md"))
+    assert [int(path.name[:4]) for path in decisions] == list(range(1, len(decisions) + 1))
+    for path in decisions:
+        text = path.read_text()
+        assert text.startswith(f"# {int(path.name[:4])}. "), path
+        parts = ("Situation.", "Decision.", "Instead of", "Consequences.")
+        assert [part for part in parts if f"**{part}**" not in text] == [], path
