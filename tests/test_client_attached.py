@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import zlib
@@ -26,6 +27,25 @@ def memory(data: bytes) -> int:
     descriptor = os.memfd_create("blob")
     os.write(descriptor, data)
     return descriptor
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_it_runs_on_any_asyncio_loop(loop: str) -> None:
+    async def main() -> bytes:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.sendall(IMAGE)  # before anybody has asked
+            async with Client(sock=ours, ping_interval=None) as client:
+                await client.wait_for("cam", "image")
+                async with client.blobs("cam", "image") as images:
+                    descriptor = memory(b"content")
+                    socket.send_fds(theirs, [attached("image", size=7, len=7, format=".bin")], [descriptor])
+                    os.close(descriptor)
+                    return (await anext(images)).data
+
+    factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(main()) == b"content"
 
 
 def converse(clock: VirtualClock, talk: Callable[[Client, Say], Awaitable[None]]) -> None:

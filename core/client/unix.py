@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from typing import Protocol
+from typing import Protocol, cast
 
 READ_SIZE = 1 << 18
 MAXIMUM_AT_ONCE = 16
@@ -30,12 +30,16 @@ class Reader(Protocol):
 class UnixReader:
     """Read a Unix socket, which it owns, and keep the descriptors that come in their order."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, early: bytes = b"") -> None:
         self._socket = sock
+        self._early = early
         self._descriptors: deque[int] = deque()
 
     async def read(self, n: int) -> bytes:
         """Wait for bytes and return them, b"" at the end; raise OSError for descriptors that belong to nothing."""
+        if early := self._early[:n]:
+            self._early = self._early[n:]
+            return early
         while True:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self._socket, n, MAXIMUM_AT_ONCE, _FLAGS)
@@ -73,12 +77,21 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 class _WritingProtocol(asyncio.StreamReaderProtocol):
-    """Be the protocol of a transport that reads nothing."""
+    """Be the protocol of a transport that reads nothing; `early` is what uvloop's reads before it can be told."""
+
+    early = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if isinstance(transport, asyncio.ReadTransport):
-            transport.pause_reading()
+        pause_reading(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.early += data
+
+
+def pause_reading(transport: asyncio.BaseTransport) -> None:
+    """Let a transport read nothing; uvloop's is no instance of asyncio's."""
+    cast(asyncio.ReadTransport, transport).pause_reading()
 
 
 async def open_unix(
@@ -96,5 +109,7 @@ async def open_unix(
     else:
         address = "\0" + path[1:] if path is not None and path.startswith("@") else path
         transport, protocol = await loop.create_unix_connection(make, address)
+    pause_reading(transport)  # uvloop's begins to read behind connection_made
     writer = asyncio.StreamWriter(transport, protocol, unused, loop)
-    return UnixReader(socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno()))), writer
+    own = socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno()))
+    return UnixReader(own, protocol.early), writer
