@@ -5,13 +5,14 @@ PYTHON ?= python3
 SETUP = $(PYTHON) tools/setup_venv.py $(if $(filter python3,$(PYTHON)),,--beside)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-board docs peers clean
+.PHONY: help demo test test-board fuzz docs peers clean
 
 help:
 	@echo 'make demo        a blinking LED matrix, under INDI control on localhost:7624'
 	@echo 'make test        all tests, those with real programs and a real kernel included'
 	@echo 'make test-board  only the tests on a kernel with simulated GPIO chips and SPI buses'
 	@echo 'make docs        the documentation, in build/site; a warning is an error'
+	@echo 'make fuzz        look for inputs that break a promise, for FUZZ_SECONDS (60)'
 	@echo 'make peers       INDI programs of others (indipyterm, indipyserver ...), for tests and benchmarks/indi.py'
 	@echo 'make clean       remove the virtual environments and everything built'
 	@echo 'PYTHON=python3.13 after any of them chooses the interpreter (3.11 to 3.13).'
@@ -27,6 +28,9 @@ test-board:
 
 docs:
 	@venv=$$($(SETUP) --dev) && NO_MKDOCS_2_WARNING=1 "$$venv/bin/mkdocs" build --strict && echo "The documentation: build/site/index.html"
+
+fuzz:
+	@venv=$$($(SETUP) --dev --fuzz) && exec "$$venv/bin/python" -m tests.fuzz.run
 
 peers:
 	@$(SETUP) --peers

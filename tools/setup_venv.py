@@ -1,6 +1,6 @@
 """Make a virtual environment with core and its plugins, unless one is ready; print its folder.
 
-Usage: python3 tools/setup_venv.py [--dev] [--beside] [--peers]
+Usage: python3 tools/setup_venv.py [--dev] [--beside] [--fuzz] [--peers]
 """
 
 from __future__ import annotations
@@ -146,6 +146,12 @@ def install_for_boards(folder: Path) -> None:
         ready.write_text(wanted)
 
 
+def install_for_fuzzing(folder: Path) -> None:
+    """Install atheris where there is a wheel of it; hypothesis, which is there, does without."""
+    if not pip(folder, "install", "--only-binary", ":all:", "-c", CONSTRAINTS, *group("fuzz")):
+        say("There is no atheris for this Python and machine: hypothesis fuzzes, and sees less.")
+
+
 def install_peers() -> Path:
     """Install INDI programs of others, with all that they need, where they disturb nobody; return the folder."""
     folder = ROOT / "build" / "peers"
@@ -181,6 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dev", action="store_true", help="with the tools for tests")
     parser.add_argument("--beside", action="store_true", help="leave a .venv of another interpreter alone")
+    parser.add_argument("--fuzz", action="store_true", help="with atheris, where it can be had")
     parser.add_argument("--peers", action="store_true", help="only INDI programs of others, for tests with them")
     options = parser.parse_args()
     if options.peers:
@@ -199,6 +206,8 @@ def main() -> None:
                 (folder / name).write_text(wanted)
         if options.dev:
             install_for_boards(folder)
+        if options.fuzz:
+            install_for_fuzzing(folder)
     print(folder.relative_to(ROOT) if Path.cwd() == ROOT else folder)
 
 
