@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import ProtocolError
 from core.indi import Frame, MessageStream, Run
-from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Skipped
+from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Definitions, Skipped
 
 SET = (
     b'<setNumberVector device="Bench" name="NUM" state="%s" timestamp="2026-11-21T08:00:00.123" message="%s">\n'
@@ -40,6 +40,8 @@ def taken(stream: MessageStream, data: bytes) -> Iterable[bytes]:
         elif isinstance(piece, Frame):
             stream.learn(piece)
             yield piece.raw
+        elif isinstance(piece, Definitions):
+            yield piece.data
         elif not isinstance(piece, Skipped):
             yield piece.data if isinstance(piece, Run) else piece.raw
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.indi import Frame, MessageStream
+from core.indi.message_stream import Definitions
 from core.indi.proof import prove
 from core.indi.shapes import MAXIMUM_SHAPES, Shapes
 
@@ -116,8 +117,12 @@ def test_a_stream_gives_the_same_however_it_is_split(cuts: list[int]) -> None:
         stream.append(data[at : at + cut])
         at += cut
         while (piece := stream.next_piece()) is not None:
-            assert isinstance(piece, bytes | Frame)
-            seen.append(piece.raw if isinstance(piece, Frame) else piece)
+            if isinstance(piece, Definitions):
+                seen += [frame.raw for frame in piece.frames()]
+                assert piece.data == b"\n".join(frame.raw for frame in piece.frames()) + b"\n"
+            else:
+                assert isinstance(piece, bytes | Frame)
+                seen.append(piece.raw if isinstance(piece, Frame) else piece)
     assert seen == messages
 
 
@@ -127,3 +132,26 @@ def test_of_endless_shapes_a_bounded_number_is_kept() -> None:
         shapes.learn(Frame(SET.replace(b"state=", b'a%d="" state=' % number)))
     assert shapes.find(SET.replace(b"state=", b'a0="" state='), 0) is None
     assert shapes.find(SET.replace(b"state=", b'a%d="" state=' % (MAXIMUM_SHAPES + 1)), 0) is not None
+
+
+STAMPED = PLAIN.replace(b' perm="rw"', b' perm="rw" timestamp="2026-11-21T15:00:00.000"')
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (STAMPED, True),
+        (STAMPED.replace(b"15:00:00.000", b"9:00"), True),
+        (STAMPED.replace(b"12.5", b"13.5"), True),
+        (STAMPED.replace(b"15:00:00.000", b'" a="'), False),
+        (STAMPED.replace(b"15:00:00.000", b"<"), False),
+        (STAMPED.replace(b"15:00:00.000", b"&"), False),
+        (STAMPED.replace(b"</defNumberVector>", b"</defNumberVecto>"), False),
+        (STAMPED[:-1], False),
+    ],
+)
+def test_a_definition_is_the_same_but_for_its_time(other: bytes, found: bool) -> None:
+    shapes = knowing(STAMPED)
+    assert shapes.find(STAMPED, 0) is not None  # from now on it is compared
+    names = ("defNumberVector", "scope", "where")
+    assert shapes.find(other + b"<next", 0) == ((len(other), *names) if found else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from pathlib import Path
 
@@ -69,7 +70,6 @@ def test_behind_four_mebibytes_a_vector_keeps_its_share_and_the_newest_but_never
         assert len(values) < 1000
         assert client.outbox.collapsed == 8020 - len(values)
         assert f"client 1 was behind: {8020 - len(values)} sets were replaced by newer ones" in caplog.text
-        assert driver.pauses == 1
 
     with caplog.at_level("INFO"):
         with_hub(clock, work)
@@ -135,6 +135,7 @@ def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualC
         driver.feed(sets(1, 2))
         paused.append(source.paused)
         assert paused == [True, True, False, False]
+        assert driver.pauses == 1
         await caught_up(seen)
         seen.pending = 3 << 20
         driver.feed(sets(2, 1000))
@@ -309,5 +310,22 @@ def test_a_client_that_is_behind_by_others_messages_is_still_heard(clock: Virtua
         client.feed(b'<pingRequest uid="heard"/>')
         await caught_up(seen)
         assert 'uid="heard"' in seen.taken()
+
+    with_hub(clock, work)
+
+
+def test_definitions_that_come_together_reach_everybody_who_wants_them(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        asked = (b"", b' device="scope"', b' device="scope" name="b"', b' device="dome"', b"")
+        peers = [hub.peer(ask=b'<getProperties version="1.7"%s/>' % what) for what in asked]
+        peers[-1][0].feed(b'<enableBLOB device="scope" name="a">Only</enableBLOB>')
+        definitions = b"".join(DEFINE.replace(b'"where"', b'"%s"' % name) for name in (b"a", b"b", b"c"))
+        scope, dome = [[(device, name) for name in "abc"] for device in ("scope", "dome")]
+        for _ in range(3):
+            driver.feed(definitions + b"\n" + definitions.replace(b"scope", b"dome"))
+            sent = [re.findall(r'<defTextVector device="(\w+)" name="(\w)"', memory.taken()) for _, memory in peers]
+            assert sent == [scope + dome, scope, scope[1:2], dome, scope[1:] + dome]
+        assert {hub.router.owners["scope"], hub.router.owners["dome"]} == {driver}
 
     with_hub(clock, work)

@@ -7,6 +7,7 @@ for lxml to prove. The base64 of a long BLOB is given out while it still arrives
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.errors import ProtocolError
@@ -17,6 +18,8 @@ from core.indi.skeletons import Skeleton, Skeletons, is_proper
 
 LONG_BLOB = 4096
 """From how many bytes on a BLOB vector that has not arrived whole is given out in pieces."""
+DEFINITIONS_AT_ONCE = 50
+"""How many definitions come together at most."""
 LONGEST_TAG = 8192
 LINE_SEEN = 100
 """How many bytes of a BLOB show whether it is in lines."""
@@ -66,11 +69,24 @@ class BlobClosing:
 
 
 @dataclass(frozen=True, slots=True)
+class Definitions:
+    """Be the definitions of one device that came together, `each` with its bytes, tag and name, all well-formed."""
+
+    device: str
+    data: bytes
+    each: list[tuple[bytes, str, str]]
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield them one by one."""
+        return (Frame.known(raw, tag, self.device, name) for raw, tag, name in self.each)
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """Be what stands between messages and means nothing; it costs time all the same."""
 
 
-Piece = bytes | Frame | Run | Skipped | BlobOpening | BlobPart | BlobClosing
+Piece = bytes | Frame | Run | Definitions | Skipped | BlobOpening | BlobPart | BlobClosing
 
 
 class MessageStream(Framer):
@@ -122,7 +138,7 @@ class MessageStream(Framer):
             self._shapes.learn(frame)
         self._skeletons.consider(frame.raw, frame)
 
-    def _seen_before(self) -> Run | Frame | Skipped | None:
+    def _seen_before(self) -> Run | Frame | Definitions | Skipped | None:
         data = bytes(self._buffer)
         at = self._at
         skeleton = self._last
@@ -148,13 +164,26 @@ class MessageStream(Framer):
         self._at = end
         return Run(skeleton, run)
 
-    def _of_known_shape(self, data: bytes, at: int) -> Frame | None:
+    def _of_known_shape(self, data: bytes, at: int) -> Frame | Definitions | None:
         found = self._shapes.find(data, at)
         if found is None:
             return None
+        start = at
         end, tag, device, name = found
+        if not tag.startswith("def"):
+            self._at = end
+            return Frame.known(data[start:end], tag, device, name)
+        each = []
+        while True:
+            each.append((data[at:end], tag, name))
+            space = _SPACE.match(data, end)
+            at = space.end() if space is not None else end
+            found = self._shapes.find(data, at) if len(each) < DEFINITIONS_AT_ONCE else None
+            if found is None or found[2] != device or not found[1].startswith("def"):
+                break
+            end, tag, _, name = found
         self._at = end
-        return Frame.known(data[at:end], tag, device, name)
+        return Definitions(device, data[start:end] + b"\n", each)
 
     def _opening(self) -> BlobOpening | None:
         """Begin to give out a BLOB vector in pieces, if enough of it is there."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.errors import NotUnderstood, ProtocolError
 from core.indi import Frame, Message, MessageStream, Run, VectorMessage, encode
-from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Skipped
+from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Definitions, Skipped
 from core.indi.messages import DelProperty, PingReply, PingRequest
 from core.plumbing.attachments import Attachments, count_attached, without_attachments
 from core.plumbing.holdings import Holdings
@@ -83,7 +83,7 @@ class Connection:
         """Whether the peer sends no more; it may have gone altogether, or listen still."""
         self._refused = False
         self._only = only
-        self._backlog: Iterator[bytes] = iter(())
+        self._backlog: Iterator[bytes | Frame] = iter(())
         self._passage: Passage | None = None
         self._held: set[object] = set()
         self._releases: dict[Connection, Callable[[], None]] = {}
@@ -161,15 +161,18 @@ class Connection:
         try:
             # A message before this one may have ended it, or shown that somebody is behind.
             while not (self.closed or (self._held and self._waits_for_others) or self._reads_no_answers):
-                if (raw := next(self._backlog, None)) is not None:
-                    self._route(raw)
+                if (kept := next(self._backlog, None)) is not None:
+                    self._route_frame(kept if isinstance(kept, Frame) else Frame(kept))
                 elif (piece := self._stream.next_piece()) is None:
                     self._has_routed_all()
                     return
                 elif isinstance(piece, Run):
                     self._backlog = self.router.receive_run(self, piece)
+                elif isinstance(piece, Definitions):
+                    self._spent += len(piece.each) - 1
+                    self._backlog = self.router.receive_definitions(self, piece)
                 elif isinstance(piece, bytes):
-                    self._route(piece)
+                    self._route_frame(Frame(piece))
                 elif isinstance(piece, Frame):
                     self._route_frame(piece)
                 elif not isinstance(piece, Skipped):
@@ -207,9 +210,6 @@ class Connection:
             self._answered = 0
             return False
         return True
-
-    def _route(self, raw: bytes) -> None:
-        self._route_frame(Frame(raw))
 
     def _route_frame(self, frame: Frame) -> None:
         try:
@@ -288,6 +288,12 @@ class Connection:
         if skeleton.is_command:  # of which none may be left out
             self.outbox.send(run.data, device=skeleton.device)
         elif self.outbox.send_sets(run.data, skeleton, skeleton.device):
+            origin.wait_for(self)
+
+    def pass_definitions(self, definitions: Definitions, origin: Connection) -> None:
+        """Queue definitions of another peer's device as they came."""
+        origin._spent += 1
+        if not self.closed and self.outbox.send(definitions.data, device=definitions.device, barrier=True):
             origin.wait_for(self)
 
     def pass_sets(self, raw: bytes, shape: Shape, device: str) -> None:

@@ -65,6 +65,15 @@ class Interest:
         names = self.named.get(device)
         return names is not None and (not name or "" in names or name in names)
 
+    def wants_all(self, device: str) -> bool | None:
+        """Return whether all properties of a device are wanted, BLOBs apart; None if some may be and others not."""
+        names = self.named.get(device)
+        if self.blobs.distinguishes(device):
+            return None
+        if self.everything or (names is not None and "" in names):
+            return True
+        return None if names else False
+
     def wants_message(self, device: str | None, name: str | None, *, blob: bool) -> bool:
         """Return whether a message is to be sent, a setBLOBVector (`blob`) or another one."""
         return self.wants(device, name) and self.blobs.allows(device or "", name or "", blob=blob)
@@ -93,6 +102,10 @@ class BlobPermission:
         if modes is None:
             return self._default
         return modes.get(name) or modes.get("") or self._default
+
+    def distinguishes(self, device: str) -> bool:
+        """Return whether something else than BLOBs of a device may be kept away."""
+        return self._default == "Only" or "Only" in self._devices.get(device, {}).values()
 
     def allows(self, device: str, name: str, *, blob: bool) -> bool:
         """Return whether a setBLOBVector (`blob`), or another message, of a property may be sent."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.errors import PluginConflict
 from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
+from core.indi.message_stream import Definitions
 from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest
 from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton
@@ -267,6 +268,26 @@ class Router:
             for said in dict.fromkeys(skeleton.said(run.data)):
                 self._log(skeleton.device, said.decode())
         return NOTHING
+
+    def receive_definitions(self, origin: Connection, definitions: Definitions) -> Iterator[Frame]:
+        """Route definitions of one device at once; return those that have to be routed one by one."""
+        device = definitions.device
+        plain = origin.role == "driver" and not self._anybody_listens(device, None, blob=False)
+        if not plain or b"message" in definitions.data or b"<defBLOBVector" in definitions.data:
+            return definitions.frames()
+        if not self._owns(origin, device, defining=True):
+            return iter(())
+        if any(origin.holdings.define(device, name) for _, _, name in definitions.each):
+            return definitions.frames()  # which are refused from there on
+        for peer in self._listening():
+            wanted = peer.interest.wants_all(device) if peer is not origin and peer.may_see(device) else False
+            if wanted:
+                peer.pass_definitions(definitions, origin)
+            elif wanted is None:
+                for frame in definitions.frames():
+                    if peer.wants_message(device, frame.name, blob=False):
+                        peer.pass_on(frame, origin)
+        return iter(())
 
     def _route(self, origin: Connection, skeleton: Skeleton) -> Route:
         """Find out where messages like this go; one by one where they concern this process or may not go at all."""

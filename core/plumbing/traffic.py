@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from core.indi import MessageStream, Run
-from core.indi.message_stream import Piece, Skipped
+from core.indi.message_stream import Definitions, Piece, Skipped
 from core.plumbing.attachments import Attachments
 from core.plumbing.outbox import Channel
 
@@ -77,7 +77,9 @@ class _ShownStream(MessageStream):
     def next_piece(self) -> Piece | None:
         piece = super().next_piece()
         if piece is not None and not isinstance(piece, Skipped):
-            self._show(piece if isinstance(piece, bytes) else piece.data if isinstance(piece, Run) else piece.raw)
+            self._show(
+                piece if isinstance(piece, bytes) else piece.data if isinstance(piece, Run | Definitions) else piece.raw
+            )
         return piece
 
 
