@@ -21,7 +21,7 @@ from core.duration import Duration
 from core.errors import ResourceError, ResourceTimeout
 from core.loop import Loop
 
-__all__ = ["Handle", "ManagedResource", "ResourceStatistics"]
+__all__ = ["Handle", "ManagedResource", "ResourceStatistics", "to_the_end"]
 
 _log = logging.getLogger("core.resource")
 
@@ -171,7 +171,7 @@ class ManagedResource(Generic[T]):
             if self._on_release is not None:
                 done = self._on_release(*args, **kwargs)
                 if done is not None and inspect.isawaitable(done):
-                    await _to_the_end(done)
+                    await to_the_end(done)
         finally:
             expired = hold.expired
             self._free()
@@ -287,10 +287,10 @@ class Handle(Generic[T]):
         the thread still uses it.
         """
         async with self as resource:
-            return await _to_the_end(asyncio.to_thread(function, resource, *args, **kwargs))
+            return await to_the_end(asyncio.to_thread(function, resource, *args, **kwargs))
 
 
-async def _to_the_end(work: Awaitable[R]) -> R:
+async def to_the_end(work: Awaitable[R]) -> R:
     """Await work to its end even when cancelled; then raise what it raised, or the cancellation."""
     future = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from core import DeviceUnavailable, Loop
+from core import DeviceUnavailable, Loop, ManagedSpi
 from core.testing import VirtualClock
 from core.testing.bus_record import BusRecord
 from plugin_spi_sensor.adafruit.chips import AdafruitBme280
 from plugin_spi_sensor.adafruit.worker import Worker
 from plugin_spi_sensor.bus.shared import Seat, open_buses, take_seat
+from plugin_spi_sensor.bus.spidev_bus import SpidevBus
 from plugin_spi_sensor.chips.bme280 import Settings
+from plugin_spi_sensor.chips.chip import Chip
 from plugin_spi_sensor.devices import SENSORS
 from plugin_spi_sensor.devices.generic import GenericSensor, Quantity
 from plugin_spi_sensor.devices.sensor import SpiSensor
@@ -178,3 +181,42 @@ def test_adafruits_driver_selects_as_ours_does(
     else:
         expected = around(("line", str(LINE), 0), [b"\xd0\x00"], ("line", str(LINE), 1))
         assert [one for one in trace.of("line", "sent") if one != ("sent", "spi0.0", b"\x00")] == expected
+
+
+class Noted(SpidevBus):
+    """Be a bus that notes which transfers are made in the thread of the loop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.on_loop: list[bool] = []
+
+    def _exchange(self, node: Any, sent: bytes) -> bytes:
+        self.on_loop.append(threading.current_thread() is threading.main_thread())
+        return super()._exchange(node, sent)
+
+
+@pytest.mark.parametrize(("baudrate", "on_loop"), [(1_000_000, True), (100_000, False)])
+def test_long_transfers_are_made_in_a_thread(board_chip: SimulatedChip, baudrate: int, on_loop: bool) -> None:
+    pytest.importorskip("spidev", reason="spidev could not be compiled here")
+    bus = Noted(1)  # what is sent comes back
+    managed = ManagedSpi(bus)
+    chip = Chip(managed.cs_handle(bus.chip_select(0), baudrate=baudrate), lambda seconds: Loop.current().delay(seconds))
+    data = bytes(range(100))
+
+    async def run() -> None:
+        # 100 bytes take 0.8 ms and 8 ms.
+        assert await chip.exchange(data) == data
+        # A cancelled one keeps the bus to its end.
+        task = asyncio.ensure_future(chip.exchange(data))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled() or task.result() == data
+        assert managed.statistics().holder is None
+        assert await chip.exchange(b"\x55") == b"\x55"
+
+    try:
+        Loop().run(run())
+    finally:
+        bus.deinit()
+    assert bus.on_loop == [on_loop, on_loop, True]
