@@ -2,6 +2,9 @@
 
 `core.indi.Framer` holds a whole element before it gives it out. A BLOB may be larger than what one wants to hold, so
 set- and newBLOBVectors are taken out of the stream before the framer sees them and walked through here.
+
+The server's `core.indi.MessageStream` is no substitute: it passes the tags of BLOBs on as bytes, where a client wants
+their attributes, and it ends the connection at a limit, where here a BLOB that is too long costs only itself.
 """
 
 from __future__ import annotations

@@ -56,6 +56,10 @@ def test_one_clients_words_take_nothing_from_another(serve: Serve, home: Path) -
         # It has left, and nobody else's wish with it.
         expose(client)
         client.until(IMAGE)
+        # Nobody wants any, and then somebody does again.
+        client.send(wish("Never") + wish("Also", "CCD1"))
+        expose(client)
+        client.until(IMAGE)
         first_server.process.send_signal(signal.SIGTERM)
         client.until(rb"<delProperty [^>]*device=.CCD Simulator[^>]*/>")
         inner()
