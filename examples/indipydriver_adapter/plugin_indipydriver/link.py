@@ -102,6 +102,10 @@ class Link:
         """Let the driver speak again."""
         self._speaking.set()
 
+    def part(self) -> None:
+        """Hear the driver no more, as `close` does."""
+        self.close()
+
     def close(self) -> None:
         """Hear the driver no more."""
         self.connection = None

@@ -37,13 +37,17 @@ class IndipyDriver(Transport):
                 description='function that makes the driver, as "file.py:make_driver" or "module:make_driver"',
             ),
         ]
+        arguments: Annotated[
+            list[str | int | float | bool],
+            Meta(description='what the function is called with, as in ["Thermostat", 15]'),
+        ] = []  # noqa: RUF012 - msgspec copies it
 
     options: Options
 
     def __init__(self, name: str, options: Options | None = None) -> None:
         super().__init__(name, options)
         self._router: Router | None = None
-        self._make: Callable[[], Any] | None = None
+        self._make: Callable[..., Any] | None = None
 
     def summary(self) -> str:
         """Say which driver it is."""
@@ -77,7 +81,7 @@ class IndipyDriver(Transport):
     async def _run_one(self) -> None:
         if self._router is None or self._make is None:
             raise CoreError(f"{self.name} has not been opened")
-        driver = self._make()
+        driver = self._make(*self.options.arguments)
         link = Link(driver)
         link.connection = connection = Connection(self._router, link, self.summary(), role="driver")
         driver._commsobj = link

@@ -18,7 +18,7 @@ class RelayDriver(ipd.IPyDriver):  # type: ignore[misc]  # without types
             raise RuntimeError("the relay burns")
 
     async def hardware(self) -> None:
-        vector = self["relay"]["uptime"]
+        vector = self[self.driverdata["devicename"]]["uptime"]
         seconds = 0
         while not self.stop:
             await asyncio.sleep(1)
@@ -28,18 +28,18 @@ class RelayDriver(ipd.IPyDriver):  # type: ignore[misc]  # without types
 
     async def snoopevent(self, event: ipd.newSwitchVector) -> None:
         if isinstance(event, ipd.setSwitchVector) and "on" in event:
-            self["relay"]["contact"]["closed"] = event["on"]
-            await self["relay"]["contact"].send_setVector(state="Ok")
+            self[self.driverdata["devicename"]]["contact"]["closed"] = event["on"]
+            await self[self.driverdata["devicename"]]["contact"].send_setVector(state="Ok")
 
 
-def make_driver() -> RelayDriver:
+def make_driver(devicename: str = "relay") -> RelayDriver:
     closed = ipd.SwitchMember("closed", "Contact closed", "Off")
     seconds = ipd.NumberMember("seconds", "Seconds", membervalue=0)
     words = ipd.TextMember("words", "Words")
     contact = ipd.SwitchVector("contact", "Contact", "Main", "rw", "AnyOfMany", "Ok", [closed])
     uptime = ipd.NumberVector("uptime", "Uptime", "Main", "ro", "Ok", [seconds])
     fire = ipd.TextVector("fire", "Fire", "Main", "wo", "Ok", [words])
-    driver = RelayDriver(ipd.Device("relay", [contact, uptime, fire]))
+    driver = RelayDriver(ipd.Device(devicename, [contact, uptime, fire]), devicename=devicename)
     driver.snoop("lamp", "light")
     return driver
 

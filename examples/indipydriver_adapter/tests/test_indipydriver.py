@@ -18,6 +18,8 @@ pytestmark = pytest.mark.usefixtures("no_leaks")
 RELAY = Path(__file__).parent / "relay.py"
 SECONDS = 20
 
+Talk = Callable[[Client], Awaitable[None]]
+
 
 class Lamp(Device):
     """A lamp, which the relay follows."""
@@ -25,12 +27,18 @@ class Lamp(Device):
     light = SwitchVector("Light", rule="AnyOfMany", members={"on": Switch(label="On")})
 
 
-def transport(place: str) -> IndipyDriver:
-    return IndipyDriver("relay", IndipyDriver.Options(driver=place))
+def transport(place: str, *arguments: str) -> IndipyDriver:
+    return IndipyDriver("relay", IndipyDriver.Options(driver=place, arguments=list(arguments)))
 
 
-async def with_a_client(talk: Callable[[Client], Awaitable[None]], device: Device | None = None) -> None:
-    router, relay, server = Router(), transport(f"{RELAY}:make_driver"), Server("server", Server.Options(port=0))
+async def with_a_client(
+    talk: Callable[[Client], Awaitable[None]], *arguments: str, device: Device | None = None
+) -> None:
+    router, relay, server = (
+        Router(),
+        transport(f"{RELAY}:make_driver", *arguments),
+        Server("server", Server.Options(port=0)),
+    )
     local = None
     if device is not None:
         local = DeviceDriver(device, router)
@@ -61,6 +69,13 @@ def test_a_client_switches_it_and_follows_it() -> None:
         await client.wait_for("relay", "uptime", {"seconds": 1}, timeout=SECONDS)
 
     asyncio.run(with_a_client(talk))
+
+
+def test_its_function_is_called_with_arguments() -> None:
+    async def talk(client: Client) -> None:
+        await client.wait_for("Pump 2", "contact", {"closed": False}, timeout=SECONDS)
+
+    asyncio.run(with_a_client(talk, "Pump 2"))
 
 
 def test_it_snoops_on_a_device_of_ours() -> None:

@@ -102,6 +102,10 @@ class Peer:
         """Read again."""
         self._reading.set()
 
+    def part(self) -> None:
+        """End, as `close` does: the closing handshake lets the peer read everything."""
+        self.close()
+
     def close(self) -> None:
         """Send what is queued, and end."""
         self._closing = True
