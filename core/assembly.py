@@ -106,6 +106,9 @@ def assemble(config: Config, plugins: PluginSet) -> Assembly:
     assembly = Assembly()
     for table in (*config.of("device"), *config.of("transport"), *config.of("program")):
         _add(assembly, table, plugins)
+    for device in assembly.devices.values():
+        if isinstance(device, ObservingDevice):
+            device.run = config.core.name
     disabled = [record.name for record in plugins.records if record.state == "disabled"]
     for table in config.of("device"):
         if table.name in assembly.isolated:

@@ -17,6 +17,9 @@ class ObservingDevice(Device):
     tell how it fares. For devices of other drivers, see `snoop`.
     """
 
+    run: str = "core"
+    """The name of the run, of `[core]` in core.toml; set before the device is opened."""
+
     @abstractmethod
     def watch(self, device: Device) -> Listener | None:
         """Return what is to be called with every event of `device`, None to hear nothing of it.

@@ -10,7 +10,6 @@ import itertools
 import json
 import logging
 import os
-import re
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -22,8 +21,9 @@ from core.errors import ValueRefused
 from core.lock_holder import lock_holder
 from core.loop import Loop
 from core.properties import Event, State, Switch, SwitchVector, Vector
+from core.run_folders import file_name
 
-__all__ = ["SavedSettings", "state_folder"]
+__all__ = ["SavedSettings"]
 
 _log = logging.getLogger("core.settings")
 
@@ -46,7 +46,7 @@ class SavedSettings:
     """
 
     def __init__(self, device: Device, folder: Path) -> None:
-        self.path = folder / f"{_file_name(device.name)}.json"
+        self.path = folder / f"{file_name(device.name)}.json"
         self._device = device
         self._declared: dict[str, Values] = {}
         self._noted: dict[str, Values] = {}
@@ -265,19 +265,3 @@ class SavedSettings:
             )
             return {}
         return properties
-
-
-def state_folder(run: str) -> Path | None:
-    """Return where a run keeps what survives it; None for a user without a home."""
-    if given := os.environ.get("STATE_DIRECTORY"):  # of systemd, which has made it for this run alone
-        return Path(given.partition(":")[0])
-    try:
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-    except RuntimeError:
-        return None
-    return base / "core" / _file_name(run)
-
-
-def _file_name(name: str) -> str:
-    """Return a name as one of a file; different names stay different."""
-    return re.sub(r"[^\w \-]", lambda found: "".join(f"%{byte:02x}" for byte in found.group().encode()), name)

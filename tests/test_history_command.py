@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from datetime import datetime
@@ -47,8 +48,7 @@ def history(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
     """Return a folder with ten minutes of a sensor where a recorder writes by itself."""
-    (tmp_path / "core").mkdir()
-    store = Store(tmp_path / "core" / "history.db")
+    store = Store(tmp_path / "core" / "core" / "history.db")
     units = {"temperature": "°C", "humidity": "%"}
     series = [
         Series(number, "climate", "air", member, member.title(), unit, "%.2f")
@@ -151,7 +151,7 @@ def test_a_plot_goes_to_a_file(recording: Path) -> None:
 
 
 def test_it_looks_where_core_toml_says(recording: Path) -> None:
-    (recording / "core" / "history.db").rename(recording / "elsewhere.db")
+    (recording / "core" / "core" / "history.db").rename(recording / "elsewhere.db")
     (recording / "core.toml").write_text('[device.log]\nplugin = "recorder"\nfile = "elsewhere.db"\n')
     assert "climate.air.humidity" in history(recording).stdout
     with (recording / "core.toml").open("a") as file:
@@ -160,6 +160,22 @@ def test_it_looks_where_core_toml_says(recording: Path) -> None:
     assert done.returncode == 2
     assert "several recorders; choose with --file: log in elsewhere.db, second in " in done.stderr
     assert "climate.air.humidity" in history(recording, "--file", "elsewhere.db").stdout
+
+
+def test_a_recording_that_is_being_made_just_now_is_none_yet(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "new.db").execute("PRAGMA journal_mode = WAL").connection.close()
+    done = history(tmp_path, "--file", "new.db")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no recording at new.db yet: it has only been begun" in done.stderr
+
+
+def test_each_run_has_a_history_of_its_own(recording: Path) -> None:
+    (recording / "core.toml").write_text('[core]\nname = "lab"\n[device.history]\nplugin = "recorder"\n')
+    missing = recording / "core" / "lab" / "history.db"
+    assert f"there is no recording at {missing}; " in history(recording).stderr
+    missing.parent.mkdir()
+    (recording / "core" / "core" / "history.db").rename(missing)
+    assert "climate.air.humidity" in history(recording).stdout
 
 
 @pytest.mark.parametrize(

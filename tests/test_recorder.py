@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from core import Device, DeviceUnavailable, Loop, Number, NumberVector, Snooped, Switch, SwitchVector
-from core.recorder.recorder import Recorder, default_file
+from core import Device, DeviceUnavailable, Loop, Number, NumberVector, Snooped, Switch, SwitchVector, run_folders
+from core.recorder.location import default_file, found_file
+from core.recorder.recorder import Recorder
 
 PATIENCE = 20.0
 
@@ -276,9 +277,26 @@ def test_it_can_be_opened_again(tmp_path: Path) -> None:
     assert [row[3] for row in rows(path)] == [1.0, 2.0, 3.0]
 
 
-def test_the_data_directory_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_run_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert default_file("a/b") == tmp_path / "core" / "a_b.db"
+    assert default_file("core", "a/b") == tmp_path / "core" / "core" / "a%2fb.db"
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_file("history") == tmp_path / ".local" / "share" / "core" / "history.db"
+    assert default_file("lab", "history") == tmp_path / ".local" / "share" / "core" / "lab" / "history.db"
+
+
+def test_a_service_records_where_systemd_lets_it_and_is_found_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
+    monkeypatch.setattr(run_folders, "SERVICES", tmp_path / "services")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "services" / "lab"))
+    there = default_file("lab", "history")
+    assert there == tmp_path / "services" / "lab" / "history.db"
+    monkeypatch.delenv("STATE_DIRECTORY")
+    assert found_file("lab", "history") == default_file("lab", "history")
+    there.parent.mkdir(parents=True)
+    assert found_file("lab", "history") == there
+    default_file("lab", "history").parent.mkdir(parents=True)
+    assert found_file("lab", "history") == default_file("lab", "history")

@@ -18,7 +18,8 @@ import pytest
 from core import BlobValue, BlobVector, Device, Number, NumberVector, SwitchVector, TextVector
 from core.errors import DefinitionError
 from core.instance import Instance
-from core.saved_settings import SavedSettings, state_folder
+from core.run_folders import state_folder
+from core.saved_settings import SavedSettings
 from core.testing import VirtualClock
 
 

@@ -98,17 +98,19 @@ def _check(since: int, until: int, form: str | None, plot: Path | None) -> None:
 def _configured() -> Path:
     """Return the database of the recorder in core.toml, or where a recorder named "history" writes by itself."""
     from core.cli.choices import chosen_config
+    from core.config import Config
     from core.errors import ConfigError
-    from core.recorder.recorder import default_file
+    from core.recorder.location import found_file
 
-    config = chosen_config(None)
-    tables = [table for table in config.of("device") if table.text("plugin") == "recorder"] if config else []
+    config = chosen_config(None) or Config()
+    tables = [table for table in config.of("device") if table.text("plugin") == "recorder"]
     try:
-        files = {table.name: _file(table.text("file")) or default_file(table.name) for table in tables}
+        run = config.core.name
+        files = {table.name: _file(table.text("file")) or found_file(run, table.name) for table in tables}
         if len(files) > 1:
             listed = ", ".join(f"{name} in {path}" for name, path in files.items())
-            raise ConfigError(f"{config and config.path} has several recorders; choose with --file: {listed}")
-        return next(iter(files.values())) if files else default_file("history")
+            raise ConfigError(f"{config.path} has several recorders; choose with --file: {listed}")
+        return next(iter(files.values())) if files else found_file(run, "history")
     except ValueError as error:
         raise ConfigError(str(error)) from error
 

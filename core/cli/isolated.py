@@ -33,7 +33,7 @@ def main(name: str, source: str) -> None:
     from core.app import App
     from core.assembly import assemble
     from core.control import Control
-    from core.saved_settings import state_folder
+    from core.run_folders import state_folder
 
     streams = reserve_streams()  # before any plugin is imported, since that may print
     config = parse(tomllib.loads(os.environ.pop(CONFIGURATION)), source)

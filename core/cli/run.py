@@ -57,7 +57,7 @@ def run(
     from core.drivers.descriptor_limit import raise_descriptor_limit
     from core.errors import ConfigError, PluginError
     from core.reload import Reload
-    from core.saved_settings import state_folder
+    from core.run_folders import state_folder
     from core.supervision import Notifier, Supervision, supervised
 
     if view and (plain or stdin_device is not None):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.doctor.finding import Case, Finding
 from core.hookspecs import CheckResult
-from core.saved_settings import state_folder
+from core.run_folders import state_folder
 
 __all__ = ["storage"]
 

@@ -54,7 +54,6 @@ class Feed:
     def __init__(
         self,
         name: str,
-        settings: Settings,
         *,
         limit: int,
         on_report: Callable[[Report], None],
@@ -65,7 +64,6 @@ class Feed:
         self.bytes = 0
         """How many bytes wait in it."""
         self._name = name
-        self._settings = settings
         self._limit = limit
         self._on_report = on_report
         self._on_end = on_end
@@ -90,11 +88,11 @@ class Feed:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._flush)
 
-    def start(self) -> int:
+    def start(self, settings: Settings) -> int:
         """Start the process and return its id; raise OSError if there cannot be one."""
         child = self._child = _Child(self._name, self._on_report, self._ended, self._send)
         # What the last one knew, this one has to be told again; what waits is older than nothing of it.
-        for message in reversed([settings_message(self._settings), *map(series_message, self._series.values())]):
+        for message in reversed([settings_message(settings), *map(series_message, self._series.values())]):
             self._queue.appendleft(message)
             self.bytes += len(message)
         self._send()

@@ -178,6 +178,9 @@ class History:
             connection.execute("PRAGMA query_only = ON")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            if not tables and application == 0:  # a recorder is making it just now, or was killed while it did
+                raise HistoryMissing(f"there is no recording at {self.path} yet: it has only been begun")
             if application != APPLICATION:
                 raise HistoryError(f"{self.path} is no recording of core")
             if version > VERSION:

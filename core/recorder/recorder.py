@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import importlib.util
-import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,12 +30,13 @@ from core.properties import (
     Vector,
 )
 from core.recorder.feed import Feed
+from core.recorder.location import default_file
 from core.recorder.protocol import Part, Report, Series, Settings
 from core.recorder.selection import Selection
 from core.recorder.spans import parse_keep
 from core.snooped import Snooped
 
-__all__ = ["Recorder", "default_file"]
+__all__ = ["Recorder"]
 
 READY_SECONDS = 10.0
 """How long the process may take to open the database, which a slow disk or a predecessor may delay."""
@@ -54,9 +54,9 @@ class Recorder(ObservingDevice):
     class Options(BaseOptions):
         """What core.toml may say of a recorder."""
 
-        file: Annotated[str, msgspec.Meta(description='the database; left out: "<name>.db" in $XDG_DATA_HOME/core')] = (
-            ""
-        )
+        file: Annotated[
+            str, msgspec.Meta(description='the database; left out: "<name>.db" in $XDG_DATA_HOME/core/<run>')
+        ] = ""
         csv: Annotated[
             str, msgspec.Meta(description="a folder, for instance on an SD card, for a CSV file a day; left out: none")
         ] = ""
@@ -106,17 +106,12 @@ class Recorder(ObservingDevice):
     def __init__(self, name: str, options: BaseOptions | None = None) -> None:
         super().__init__(name, options)
         given = self.options
-        self.path = Path(given.file).expanduser().absolute() if given.file else default_file(name)
-        """The database."""
+        if not given.file:
+            default_file(self.run, name)  # raises for a user who has no home
         self._csv = str(Path(given.csv).expanduser().absolute()) if given.csv else ""
         self._selected = Selection(given.record, given.skip)
-        settings = Settings(
-            str(self.path),
-            self._csv,
-            (parse_keep(given.keep), parse_keep(given.keep_minutes), parse_keep(given.keep_hours)),
-            buffer=given.buffer,
-        )
-        self._feed = Feed(name, settings, limit=given.buffer, on_report=self._heard, on_end=self._process_ended)
+        self._keep = (parse_keep(given.keep), parse_keep(given.keep_minutes), parse_keep(given.keep_hours))
+        self._feed = Feed(name, limit=given.buffer, on_report=self._heard, on_end=self._process_ended)
         self._watched: set[str] = set()
         self._numbers: dict[tuple[str, str], dict[str, int]] = {}
         self._series = 0
@@ -128,6 +123,12 @@ class Recorder(ObservingDevice):
         self._losing = False
         self._trouble = ""
         """What is wrong with the process; empty if nothing is."""
+
+    @property
+    def path(self) -> Path:
+        """Return where the database is."""
+        given = self.options.file
+        return Path(given).expanduser().absolute() if given else default_file(self.run, self.name)
 
     async def open(self) -> None:
         """Start the process; raise DeviceUnavailable if its database is not ours to write."""
@@ -237,7 +238,7 @@ class Recorder(ObservingDevice):
 
     def _start(self) -> None:
         try:
-            self._feed.start()
+            self._feed.start(Settings(str(self.path), self._csv, self._keep, buffer=self.options.buffer))
         except OSError as error:
             raise DeviceUnavailable(f"its process cannot be started: {error.strerror or error}") from error
 
@@ -325,13 +326,3 @@ class Recorder(ObservingDevice):
         megabytes = total.file_bytes / 1e6
         if megabytes != self.storage["size"]:
             self.storage.update(size=megabytes)
-
-
-def default_file(name: str) -> Path:
-    """Return where a recorder of that name writes if it is not told; raise ValueError where there is no home."""
-    data = os.environ.get("XDG_DATA_HOME")
-    try:
-        folder = Path(data) if data else Path.home() / ".local" / "share"
-    except RuntimeError:
-        raise ValueError('this user has no home; say where to record: file = "/var/lib/core/history.db"') from None
-    return folder / "core" / f"{name.replace('/', '_')}.db"
