@@ -16,7 +16,7 @@ from core.late_class import loaded
 CORECTL = Path(sys.executable).parent / "corectl"
 
 HARDWARE = {"board", "busio", "digitalio", "gpiod", "spidev"}
-SCREENS = {"rich", "textual"}
+SCREENS = {"PIL", "rich", "textual"}
 RUN_ONLY = {"core.app", "core.assembly", "core.drivers.child", "core.transports.channel", "urllib.request"}
 
 TELL = "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr))\n"
@@ -29,6 +29,7 @@ def imported(site: Path, *arguments: str) -> set[str]:
         [sys.executable, str(CORECTL), *arguments],
         env={"PYTHONPATH": str(site), "HOME": str(site), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
         cwd=site,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
@@ -47,7 +48,21 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("list-plugins",), ("list-programs", "--json"), ("init", "-")], ids=lambda one: one[0]
+    "arguments",
+    [
+        ("--help",),
+        ("list-plugins",),
+        ("list-programs", "--json"),
+        ("init", "-"),
+        ("completion", "zsh"),
+        ("new-plugin", "thermo", "--kind", "device"),
+        ("history", "--help"),
+        ("view", "--help"),
+        ("run", "--stdin", "matrix"),
+        ("record", "spiral", "a.svg"),
+        ("record", "spiral", "a.cast"),
+    ],
+    ids=" ".join,
 )
 def test_what_only_looks_imports_no_hardware_library_and_no_screen(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     modules = imported(tmp_path, *arguments)

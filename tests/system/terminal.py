@@ -47,8 +47,12 @@ class Terminal:
 
     def type(self, line: str) -> None:
         """Type a line and Enter."""
-        self._do("send-keys", "-l", line)
+        self.write(line)
         self.press("Enter")
+
+    def write(self, text: str) -> None:
+        """Type a text."""
+        self._do("send-keys", "-l", "--", text)
 
     def press(self, *keys: str) -> None:
         """Press keys by tmux's names for them."""

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 FORMATS = (".svg", ".gif", ".cast")
 
 
+def _names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Return the programs whose names begin so, for the Tab key."""
+    from core.cli.choices import discovered
+
+    return sorted(name for name in discovered().programs if name.startswith(begun))
+
+
 @click.command("record")
-@click.argument("program")
+@click.argument("program", shell_complete=_names)
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.(svg|gif|cast)")
 @click.argument("settings", nargs=-1, metavar="[SETTING=VALUE]...")
 @click.option(
