@@ -77,7 +77,11 @@ class PluginSet:
     @property
     def devices(self) -> dict[str, dict[str, type[Device]]]:
         """Return the device classes by plugin and kind."""
-        return {record.name: record.parts["devices"] for record in self.records if record.active}
+        return {
+            record.name: {kind: loaded(one) for kind, one in record.parts["devices"].items()}
+            for record in self.records
+            if record.active
+        }
 
     @property
     def transports(self) -> dict[str, type[Transport]]:
@@ -132,14 +136,15 @@ class PluginSet:
         if not classes:
             raise DefinitionError(f"plugin {plugin!r} registers no device")
         if kind is None:
-            if len(defaults := [one for one in classes.values() if one.__dict__.get("is_default")]) == 1:
+            known = [loaded(one) for one in classes.values()]
+            if len(defaults := [one for one in known if one.__dict__.get("is_default")]) == 1:
                 return cast("type[Device]", defaults[0])
-            if len(classes) > 1:
+            if len(known) > 1:
                 raise DefinitionError(f"plugin {plugin!r} has several devices; choose with type = {_or(classes)}")
-            return cast("type[Device]", next(iter(classes.values())))
+            return cast("type[Device]", known[0])
         if kind not in classes:
             raise DefinitionError(f"plugin {plugin!r} has no type {kind!r}; type = {_or(classes)} is allowed")
-        return cast("type[Device]", classes[kind])
+        return cast("type[Device]", loaded(classes[kind]))
 
     def _named(self, name: str) -> PluginRecord:
         matching = [record for record in self.records if record.name == name]

@@ -12,12 +12,20 @@ import pytest
 import core
 from core import builtin
 from core.late_class import loaded
+from core.recorder import plugin as recorder
 
 CORECTL = Path(sys.executable).parent / "corectl"
 
 HARDWARE = {"board", "busio", "digitalio", "gpiod", "spidev"}
 SCREENS = {"PIL", "rich", "textual"}
-RUN_ONLY = {"core.app", "core.assembly", "core.drivers.child", "core.transports.channel", "urllib.request"}
+RUN_ONLY = {
+    "core.recorder.recorder",
+    "core.app",
+    "core.assembly",
+    "core.drivers.child",
+    "core.transports.channel",
+    "urllib.request",
+}
 
 TELL = "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr))\n"
 
@@ -76,8 +84,8 @@ def test_listing_plugins_imports_nothing_that_only_a_run_needs(tmp_path: Path) -
     assert modules & (HARDWARE | SCREENS | RUN_ONLY) == set()
 
 
-def test_each_transport_of_our_own_is_what_its_name_says() -> None:
-    for late in builtin.core_register_transports():
+def test_each_transport_and_device_of_our_own_is_what_its_name_says() -> None:
+    for late in (*builtin.core_register_transports(), *recorder.core_register_devices()):
         assert loaded(late).kind == late.kind
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from core.device import Device
 from core.hookspecs import Proposal, hookimpl
+from core.late_class import LateClass
 
 core_api = 1
 
 
 @hookimpl
-def core_register_devices() -> list[type[Device]]:
+def core_register_devices() -> list[LateClass]:
     """Return the recorder."""
-    from core.recorder.recorder import Recorder
-
-    return [Recorder]
+    return [LateClass("recorder", "core.recorder.recorder", "Recorder")]
 
 
 @hookimpl
