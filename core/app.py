@@ -221,6 +221,7 @@ class App:
             await self.stopping.wait()
         finally:
             self.stopping.set()
+            self.router.hear_no_clients()
             self._ends_at = asyncio.get_running_loop().time() + END_SECONDS
             await asyncio.shield(self._end(list(self._lives.values())))
             # Last, so that a view shows what has been left behind.

@@ -336,11 +336,11 @@ class Connection:
         """Log that the peer sent what only another may send."""
         self.exceeded(f"{what}, which only its driver may")
 
-    def exceeded(self, what: str) -> None:
+    def exceeded(self, what: str, why: str = "") -> None:
         """Log, the first time and then ever more rarely, that the peer sent what it may not send."""
         times = self._forged[what] = self._forged.get(what, 0) + 1
         if times & (times - 1) == 0:
-            _log.warning("%s sent %s; refused (%d times)", self.peer, what, times)
+            _log.warning("%s sent %s; refused (%d times)%s", self.peer, what, times, f": {why}" if why else "")
         if len(self._forged) > FORGERIES_REMEMBERED:
             self._forged.pop(next(iter(self._forged)))
 

@@ -145,11 +145,16 @@ class DeviceDriver:
             if queue.vector.state == "Busy" and queue.running is None:
                 queue.vector.update(state="Alert", message=f"{self.device}.{queue.vector.name}: broken off: {why}")
 
-    async def close(self) -> None:
-        """Cancel and await the commands that run, and tell nothing any more."""
+    def drop_commands(self) -> None:
+        """Forget the commands that wait."""
         for queue in self._queues.values():
             queue.commands.clear()
         self._early.clear()
+        self._bytes = 0
+
+    async def close(self) -> None:
+        """Cancel and await the commands that run, and tell nothing any more."""
+        self.drop_commands()
         self._silence()
         await self.snooping.close()
         await self.end_commands()
@@ -196,18 +201,19 @@ class DeviceDriver:
         device = self._device
         INSTANCE.set(device.name)
         for _ in range(COMMANDS_A_TURN):
+            if not queue.commands:  # they were dropped before the first step
+                return
             command = queue.commands.popleft()
-            self._bytes -= command.length
+            self._bytes = max(self._bytes - command.length, 0)
             vector = device.vectors.get(command.name)
             if vector is not None:
                 try:
                     on_accepted = functools.partial(self._router.echo, command)
                     await device.take_new(vector, command.values(vector), on_accepted)
                 except (ProtocolError, ValueRefused) as refusal:
-                    peer = command.origin.peer
-                    _log.info("%s: refused new values of %s from %s: %s", device.name, vector.name, peer, refusal)
+                    command.origin.exceeded(f"new values for {device.name}.{vector.name}", str(refusal))
                     self._refuse(vector, str(refusal), command.origin)
-            if queue.running is not None or not queue.commands:
+            if queue.running is not None:
                 return
 
     def _refuse(self, vector: Vector[Any, Any], why: str, origin: Connection) -> None:

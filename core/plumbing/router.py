@@ -83,6 +83,10 @@ class Driver(Protocol):
         """Hold nothing back for a peer that has gone."""
         ...
 
+    def drop_commands(self) -> None:
+        """Forget the commands that wait."""
+        ...
+
 
 class Router:
     """Connect drivers in this process, drivers behind connections, and clients.
@@ -159,6 +163,14 @@ class Router:
             del self.owners[device]
             self._changed()
             self.tell(DelProperty(device), device)
+
+    def hear_no_clients(self) -> None:
+        """Read nothing more from clients, and drop what waits: it could only be refused, and would delay the end."""
+        for peer in self.peers:
+            if peer.role == "client":
+                peer.hold(self)
+        for driver in self.drivers.values():
+            driver.drop_commands()
 
     # From drivers in this process
 

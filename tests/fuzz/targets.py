@@ -15,7 +15,7 @@ from core.errors import NotUnderstood, ProtocolError
 from core.indi import Frame, MessageStream, Run, format_number, parse_number
 from core.indi.blobs import decode_base64, encode_base64, encoded_length
 from core.indi.frame import base64_only
-from core.indi.message_stream import BlobClosing, Skipped
+from core.indi.message_stream import BlobClosing, Definitions, Skipped
 from tests.fuzz.conversation import converse
 
 PROBE = b'<pingReply uid="the end of the input"/>'
@@ -70,11 +70,12 @@ def cut(data: bytes, size: int) -> Cut:
                     continue
                 if isinstance(piece, bytes):
                     result.messages += proven(stream, piece)
-                elif isinstance(piece, Frame):
-                    known = Frame(piece.raw)
-                    named = (piece.tag, piece.device, piece.name)
-                    hold(named == (known.tag, known.device, known.name), "known as something else", piece.raw)
-                    result.messages.append(canonical(piece.raw))
+                elif isinstance(piece, Frame | Definitions):
+                    for frame in [piece] if isinstance(piece, Frame) else piece.frames():
+                        known = Frame(frame.raw)
+                        named = (frame.tag, frame.device, frame.name)
+                        hold(named == (known.tag, known.device, known.name), "known as something else", frame.raw)
+                        result.messages.append(canonical(frame.raw))
                 elif isinstance(piece, Run):
                     skeleton = piece.skeleton
                     for raw in skeleton.each(piece.data):
