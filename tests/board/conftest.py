@@ -21,9 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def board_chip() -> SimulatedChip:
-    """The chip that a Raspberry Pi 4 has: 58 free lines."""
-    return SimulatedChip.labelled("pinctrl-bcm2711")
+def board_chip() -> Iterator[SimulatedChip]:
+    """The chip that a Raspberry Pi 4 has: 58 free lines, all of them pulled down."""
+    chip = SimulatedChip.labelled("pinctrl-bcm2711")
+    yield chip
+    # A bias that a program has asked for stays.
+    for line in range(chip.lines):
+        chip.pull(line, "down")
 
 
 @pytest.fixture

@@ -56,29 +56,33 @@ def chips() -> Iterator[SimulatedChip]:
 
 
 @contextlib.contextmanager
-def made_chip(label: str, lines: int, names: Mapping[int, str] | None = None) -> Iterator[SimulatedChip]:
-    """A chip of its own, while the context lasts; see `live` for taking it away meanwhile."""
-    device = CONFIGFS / label
+def made_chip(
+    name: str, lines: int, names: Mapping[int, str] | None = None, *, label: str = ""
+) -> Iterator[SimulatedChip]:
+    """A chip of its own, while the context lasts, its label `name` unless told; see `live` for taking it away."""
+    device = CONFIGFS / name
+    before = {chip.path for chip in chips()}
     bank = device / "bank0"
     folders = [device, bank]
     for folder in folders:
         folder.mkdir()
     (bank / "num_lines").write_text(str(lines))
-    (bank / "label").write_text(label)
-    for offset, name in (names or {}).items():
+    (bank / "label").write_text(label or name)
+    for offset, line in (names or {}).items():
         folders.append(bank / f"line{offset}")
         folders[-1].mkdir()
-        (folders[-1] / "name").write_text(name)
-    live(label, True)
+        (folders[-1] / "name").write_text(line)
+    live(name, True)
     try:
-        yield SimulatedChip.labelled(label)
+        (made,) = [chip for chip in chips() if chip.path not in before]
+        yield made
     finally:
         with contextlib.suppress(PermissionError):  # it has been taken away already
-            live(label, False)
+            live(name, False)
         for folder in reversed(folders):
             folder.rmdir()
 
 
-def live(label: str, present: bool) -> None:
+def live(name: str, present: bool) -> None:
     """Bind a chip that was made, or unbind it, whoever uses it."""
-    (CONFIGFS / label / "live").write_text(str(int(present)))
+    (CONFIGFS / name / "live").write_text(str(int(present)))

@@ -101,6 +101,30 @@ def test_without_a_holder_the_lines_belong_to_the_kernel(board_chip: SimulatedCh
     assert consumer(board_chip, 5) is None
 
 
+def test_after_sigkill_without_a_holder_nobody_sees_to_exit_states(board_chip: SimulatedChip, start: Start) -> None:
+    run = lit(start, board_chip, 'exit_state = { all = "off", r1c3 = "on" }')
+    for line in LEDS:
+        board_chip.pull(line, "up")
+    try:
+        assert run.end(signal.SIGKILL) == -signal.SIGKILL
+        wait_until(lambda: consumer(board_chip, 4) is None, "the lines to be free")
+        # What the chip does with them: this one returns them to their pull, also those that were to be off.
+        assert board_chip.levels(LEDS) == {4: 1, 5: 1, 6: 1}
+    finally:
+        for line in LEDS:
+            board_chip.pull(line, "down")
+
+
+def test_a_run_whose_output_nobody_reads_any_more_leaves_the_exit_states(
+    board_chip: SimulatedChip, start: Start
+) -> None:
+    run = lit(start, board_chip, *STATES)
+    assert run.process.stdout is not None
+    run.process.stdout.close()  # as `corectl run | head -1` does
+    run.end()
+    assert board_chip.levels(LEDS) == {4: 0, 5: 1, 6: 0}
+
+
 def test_the_next_run_takes_its_lines_over_from_the_holder(board_chip: SimulatedChip, start: Start) -> None:
     lit(start, board_chip, *STATES).end()
     (first,) = holders()

@@ -98,6 +98,39 @@ def test_what_cannot_be_opened_says_why(start: Start, chip: str, lines: object, 
     start(chip, lines=lines).says(f"cannot be opened: .*{why}")
 
 
+def test_two_chips_of_one_label_are_not_guessed_between(board_chip: SimulatedChip, start: Start) -> None:
+    with made_chip("twin", 4, label=board_chip.label) as twin:
+        assert twin.path != board_chip.path
+        run = start(board_chip.label)
+        run.says(
+            r"2 GPIO chips are called 'pinctrl-bcm2711': (/dev/gpiochip\d+, )/dev/gpiochip\d+; name one by its path"
+        )
+    wait_until(lambda: lit(board_chip) == set(LINES), "the LEDs to be lit, when one of them has gone")
+
+
+def test_a_second_node_of_the_same_chip_is_no_second_chip(board_chip: SimulatedChip, start: Start) -> None:
+    # As a Raspberry Pi 5 has it, for programs that know the old number.
+    link = board_chip.path.with_name("gpiochip99")
+    link.symlink_to(board_chip.path.name)
+    try:
+        start(board_chip.label)
+        wait_until(lambda: lit(board_chip) == set(LINES), "all LEDs lit")
+    finally:
+        link.unlink()
+
+
+def test_several_matrices_on_one_chip(board_chip: SimulatedChip, start: Start) -> None:
+    second = f'[device.other]\nplugin = "gpio-matrix"\nchip = "{board_chip.label}"\nlines = [[30, 31], [32]]'
+    program = '[program.matrix_on_off]\ndevice = "other"'
+    run = start(board_chip.label, second, program, lines=[[4, 5]])
+    wait_until(lambda: board_chip.levels((30, 31, 32)) == {30: 1, 31: 1, 32: 1}, "the second matrix to be lit")
+    wait_until(lambda: board_chip.levels((4, 5)) == {4: 1, 5: 1}, "the first matrix to be lit")
+    with gpiod.Chip(str(board_chip.path)) as chip:
+        assert [chip.get_line_info(line).consumer for line in (4, 30)] == ["core:panel", "core:other"]
+    assert run.end() == 0
+    assert not any(board_chip.levels((4, 5, 30, 31, 32)).values())
+
+
 def test_more_lines_than_one_request_can_have(start: Start) -> None:
     with made_chip("large", 80):
         start("large", lines=[list(range(65))]).says("65 LEDs on .*: the kernel gives 64 lines with one request")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -81,7 +82,8 @@ def bindings() -> ModuleType:
         raise DeviceUnavailable(f"the package gpiod cannot be imported ({error}); {BINDINGS_CURE}") from error
     # Versions 1.x, as Debian 12 has them, know no request_lines and some of them no version.
     version = str(getattr(gpiod, "__version__", None) or getattr(gpiod, "version_string", lambda: "1.x")())
-    numbers = tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:3])
+    # "2.3rc1" counts as 2.3.
+    numbers = tuple(int(part) for part in re.findall(r"(?:^|\.)(\d+)", version)[:3])
     if not hasattr(gpiod, "request_lines") or not OLDEST_BINDINGS <= numbers < (3,):
         raise DeviceUnavailable(
             f"the package gpiod is version {version} ({getattr(gpiod, '__file__', None)}), "
