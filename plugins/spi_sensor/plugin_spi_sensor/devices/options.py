@@ -62,5 +62,5 @@ class ChosenDriver(SensorOptions):
 
     driver: Annotated[
         Literal["own", "adafruit"],
-        Meta(description='"adafruit" for the driver of Adafruit\'s CircuitPython library, in a thread'),
+        Meta(description='"own", or "adafruit" for the driver of Adafruit\'s CircuitPython library, in a thread'),
     ] = "own"
