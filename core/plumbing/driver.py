@@ -17,7 +17,8 @@ from core.log.origin import INSTANCE
 from core.loop import Loop
 from core.plumbing.commands import Command, CommandQueue
 from core.plumbing.connection import Connection
-from core.plumbing.router import Route, Router
+from core.plumbing.router import Router
+from core.plumbing.routes import Route
 from core.plumbing.snooping import SnoopQueue
 from core.plumbing.templates import SetTemplate
 from core.plumbing.wire import definition, deletion, notice, setting

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from core.errors import PluginConflict
 from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
@@ -19,7 +19,7 @@ from core.plumbing.commands import Command
 from core.plumbing.connection import Connection
 from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
-from core.plumbing.snooping import SnoopQueue
+from core.plumbing.routes import Driver, Route
 from core.plumbing.turns import Turns
 
 if TYPE_CHECKING:
@@ -29,63 +29,6 @@ _log = logging.getLogger("core.router")
 
 
 NOTHING: Iterator[bytes] = iter(())
-
-
-class Route:
-    """Be where messages like each other go, as long as the router's `version` is this.
-
-    `driver` is the one of this process for which they are; without it `peers` is None where each has to be looked at.
-    `snooped` tells whether a device of this process listens.
-    """
-
-    __slots__ = ("driver", "peers", "snooped", "version")
-
-    def __init__(
-        self, version: int, peers: tuple[Connection, ...] | None, *, snooped: bool, driver: Driver | None = None
-    ) -> None:
-        self.version = version
-        self.peers = peers
-        self.snooped = snooped
-        self.driver = driver
-
-
-class Driver(Protocol):
-    """What the router knows of a driver in this process."""
-
-    @property
-    def device(self) -> str:
-        """Return the name of the device."""
-        ...
-
-    @property
-    def snooping(self) -> SnoopQueue:
-        """Return where news of other drivers go."""
-        ...
-
-    @property
-    def busy(self) -> bool:
-        """Return whether commands wait or run."""
-        ...
-
-    def definitions(self, name: str | None) -> Iterable[VectorMessage]:
-        """Return the definitions of all properties or of one."""
-        ...
-
-    def receive(self, frame: Frame, origin: Connection) -> None:
-        """Queue new values of a peer for the driver."""
-        ...
-
-    def receive_run(self, run: Run, origin: Connection) -> None:
-        """Queue a run of new values for one vector."""
-        ...
-
-    def forget(self, origin: Connection) -> None:
-        """Hold nothing back for a peer that has gone."""
-        ...
-
-    def drop_commands(self) -> None:
-        """Forget the commands that wait."""
-        ...
 
 
 class Router:
