@@ -15,7 +15,7 @@ import pytest
 from gpiod.line import Direction
 
 from plugin_gpio_matrix.holding import holders
-from tests.board.runs import Run, Start, wait_until
+from tests.board.runs import CORECTL, Run, Start, configuration, wait_until
 from tests.board.simulated_chips import SimulatedChip
 
 LEDS = [4, 5, 6]
@@ -144,6 +144,22 @@ def test_a_holder_of_another_matrix_is_left_alone(board_chip: SimulatedChip, sta
     with gpiod.request_lines(str(board_chip.path), config={20: settings}, consumer="somebody"):
         start(board_chip.label, lines=[[20]]).says("line 20 of .* is held by 'somebody'")
     assert list(holders()) == [holder]
+
+
+def test_after_the_end_of_its_input(board_chip: SimulatedChip, tmp_path: Path) -> None:
+    (tmp_path / "core.toml").write_text(configuration(board_chip.label, *STATES, lines=[LEDS]))
+    command = [CORECTL, "run", "--stdin", "panel"]
+    run = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: set(board_chip.levels(LEDS).values()) == {1}, "all LEDs lit")
+        assert run.stdin is not None
+        run.stdin.close()  # as indiserver does at its end
+        assert run.wait(30) == 0
+    finally:
+        run.kill()
+        run.wait()
+    assert board_chip.levels(LEDS) == {4: 0, 5: 1, 6: 0}
+    assert list(holders().values()) == ["core:panel"]
 
 
 EXCEPTION = """

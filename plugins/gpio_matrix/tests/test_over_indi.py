@@ -167,10 +167,15 @@ def test_nothing_is_told_more_than_20_times_a_second(clock: VirtualClock) -> Non
         told: dict[str | None, list[float]] = {}
         client.observe(lambda event: told.setdefault(event.name, []).append(clock.seconds), "matrix")
         await client.set("matrix", "program", {"flicker": True})
-        await p.sleep(5)()
+        for _ in range(500):  # a button of a game
+            matrix.buttons["left"].press()
+            await p.sleep(0.003)()
+            matrix.buttons["left"].release()
+            await p.sleep(0.007)()
         await client.set("matrix", "program", {"none": True})
         assert matrix.frames.calls >= 1200
-        for name, least in (("leds", 75), ("frame", 75), ("statistics", 5)):
+        assert matrix.buttons["left"].presses == 500
+        for name, least in (("leds", 40), ("frame", 40), ("buttons", 20), ("press", 20), ("statistics", 5)):
             times = told[name]
             assert least <= len(times)
             for first, last in zip(times, times[20:], strict=False):
@@ -178,8 +183,9 @@ def test_nothing_is_told_more_than_20_times_a_second(clock: VirtualClock) -> Non
         # The last state is told, however soon it came.
         await p.sleep(0.2)()
         assert lit(client) == []
+        assert client.devices["matrix"]["buttons"]["left"] == "Idle"
 
-    over_indi(clock, work)
+    over_indi(clock, work, debounce=0)
 
 
 def test_a_program_its_speed_and_parameters(clock: VirtualClock) -> None:
