@@ -101,7 +101,14 @@ class Recorder(ObservingDevice):
         },
     )
     storage = NumberVector("Storage", members={"size": Number(label="database", unit="MB", format="%.1f")})
-    files = TextVector("Files", members={"database": Text(), "csv": Text(), "damaged": Text()})
+    files = TextVector(
+        "Files",
+        members={
+            "database": Text(label="Database"),
+            "csv": Text(label="CSV files"),
+            "damaged": Text(label="Set aside"),
+        },
+    )
 
     def __init__(self, name: str, options: BaseOptions | None = None) -> None:
         super().__init__(name, options)

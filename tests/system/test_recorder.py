@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import RawClient, Run, Start, wait_until
+from tests.system.conftest import SECONDS, RawClient, Run, Start, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -145,3 +146,22 @@ def test_a_killed_process_is_told_and_started_again(start: Start) -> None:
     wait_until(lambda: "values in this run" in run.corectl("status").stdout, "it records again")
     grows(run, "climate.temperature")
     assert run.end() == 0
+
+
+def test_the_recorders_process_ends_by_itself_when_the_run_is_killed(start: Start) -> None:
+    run = start("--port", "0", configuration=RECORDED.replace("0.1", "0.01"))
+    grows(run, "climate.temperature")
+    (process,) = Path(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read_text().split()
+    ended = os.pidfd_open(int(process))
+    with RawClient(run.port) as client:
+        client.until(rb"<setNumberVector(?:.*?<setNumberVector){20}")
+        seen = [float(value) for value in re.findall(rb'<oneNumber name="temperature">\s*([-\d.]+)', client.seen)]
+        assert run.end(signal.SIGKILL) == -signal.SIGKILL
+    try:
+        assert select.select([ended], [], [], SECONDS)[0], "it goes on"
+    finally:
+        os.close(ended)
+    folder = run.directory / "core" / "core"
+    assert [path.name for path in folder.iterdir() if path.name.startswith("history")] == ["history.db"]
+    done = run.corectl("history", "climate.climate.temperature", "--csv")
+    assert len(done.stdout.splitlines()) > len(seen) + 10
