@@ -15,6 +15,9 @@ INSTANCE: ContextVar[str | None] = ContextVar("INSTANCE", default=None)
 _LOGGERS = ("core.device.", "core.driver.")
 """Before the names of the loggers that belong to one instance each."""
 
+_OF_PEERS = ("core.connection", "core.router", "core.traffic", "core.transport")
+"""The loggers of what is between peers: a driver's message may be what shows that a client is too slow."""
+
 
 @dataclass(frozen=True)
 class Origins:
@@ -25,7 +28,7 @@ class Origins:
 
     def of(self, record: logging.LogRecord) -> tuple[str | None, str | None]:
         """Return the instance and the plugin that a record comes from, None for each that is not known."""
-        instance = INSTANCE.get()
+        instance = INSTANCE.get() if record.name not in _OF_PEERS else None
         for prefix in _LOGGERS:
             if record.name.startswith(prefix):
                 instance = record.name.removeprefix(prefix)

@@ -254,6 +254,8 @@ def test_what_is_shown_of_the_traffic(serve: Serve, verbose: str, lines: list[st
     for line in lines:
         server.log.until(line)
     server.log.until("has gone")
+    # None of it is told as a word of the driver.
+    assert not any(re.match(r"\S+ INFO \w+: (?:to|from|client) ", line) for line in server.log.all)
     assert (verbose == "-v") == (not any("getProperties" in line for line in server.log.all))
 
 
