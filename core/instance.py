@@ -64,6 +64,8 @@ class Instance:
         self.plugin = plugin
         self.state: InstanceState = "closed"
         self.cause = ""
+        self.close_failures: list[str] = []
+        """What has gone wrong while it was closed, the last time."""
         self.begin = begin or _nothing
         self.end_commands: Callable[[], Awaitable[None]] = _nothing
         """Ends the commands that the device carries out, before it is closed under them."""
@@ -202,11 +204,13 @@ class Instance:
         failed = self.state == "failed"
         if not failed:
             self.device.closed_because = "it is being closed"
+        self.close_failures = []
         name, opening = self.device.name, self._opening
         if opening is not None and not opening.done():
             opening.cancel()
             _, late = await asyncio.wait({opening}, timeout=ABORT_SECONDS)
             if late:
+                self.close_failures.append("it does not stop opening")
                 _log.error("%s %r does not stop opening", self.plugin, name)
         now = asyncio.get_running_loop().time
         began = now()
@@ -225,6 +229,8 @@ class Instance:
             self._show("closed", self.device.closed_because)
 
     def _tell(self, doing: str, error: BaseException | None) -> None:
+        if error is not None:
+            self.close_failures.append(str(error) if isinstance(error, TooLate) else f"{doing}: {_cause(error)}")
         if isinstance(error, TooLate):
             _log.error("%s %r: %s", self.plugin, self.device.name, error)
         elif error is not None:

@@ -112,10 +112,10 @@ class PluginSet:
             for name, observer in record.parts["observers"].items()
         }
 
-    def proposals(self) -> list[Proposal]:
-        """Return what the plugins propose for this machine; one that fails costs only its own."""
+    def proposals(self, alone: PluginRecord | None = None) -> list[Proposal]:
+        """Return what the plugins, or one `alone`, propose for this machine; one that fails costs only its own."""
         proposals: dict[tuple[str, str], Proposal] = {}
-        for record in self.records:
+        for record in self.records if alone is None else [alone]:
             if not record.active:
                 continue
             try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -232,6 +234,79 @@ def test_a_plugin_that_fails_the_line(site: Site, title: str, where: str | None,
 
 def test_every_line_has_a_plugin_that_fails_it() -> None:
     assert {title.removesuffix(" 100 times") for title in WORSE} == set(LOOKS)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "the process was killed by SIGSEGV"),
+        ("os._exit(3)", "the process ended with status 3"),
+        ("await asyncio.sleep(1000)", "lamps: lamps is still opening after "),
+    ],
+)
+def test_one_that_crashes_or_hangs_fails_lines_and_not_the_check(site: Site, body: str, said: str) -> None:
+    source = LAMPS.replace("async def open(self):\n", f"async def open(self):\n        {body}\n", 1)
+    site.install(
+        "plugin-lamps",
+        "lamps",
+        source.replace("import asyncio\n", "import asyncio, os, signal\n", 1) + HELPERS,
+        metadata=METADATA,
+    )
+    status, lines = checked(site, "lamps")
+    assert status == 1
+    failed = {title.removesuffix(" 100 times"): why for title, (verdict, why, _) in lines.items() if verdict == "fail"}
+    # The look for exit states opens it, too.
+    assert set(failed) >= {"simulated backend", "opens and closes", "survives its device vanishing"}
+    assert all(said in why for why in failed.values()), failed
+    assert lines["docstrings"][0] == "pass"
+    assert [title.removesuffix(" 100 times") for title in lines] == list(LOOKS)
+
+
+def test_one_that_blocks_is_not_waited_for(site: Site) -> None:
+    source = LAMPS.replace("async def open(self):\n", "async def open(self):\n        time.sleep(1000)\n", 1)
+    site.install(
+        "plugin-lamps",
+        "lamps",
+        source.replace("import asyncio\n", "import asyncio, time\n", 1) + HELPERS,
+        metadata=METADATA,
+    )
+    code = (
+        "import core.checklist.process as process; process.IMPATIENT_SECONDS = 0.5; "
+        "print([(line.title, line.why) for line in process.checked('lamps', seconds=2) if line.verdict == 'fail'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=site.path, env=site.environment(), capture_output=True, text=True, timeout=90
+    )
+    assert "('simulated backend', 'it blocks: after " in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("body", ["await asyncio.sleep(1000)", "raise OSError('stuck')"])
+def test_one_that_cannot_be_closed_fails(site: Site, body: str) -> None:
+    source = LAMPS.replace("async def close(self):\n", f"async def close(self):\n        {body}\n", 1)
+    site.install("plugin-lamps", "lamps", source + HELPERS, metadata=METADATA)
+    _, lines = checked(site, "lamps")
+    verdict, why, _ = lines["opens and closes 100 times"]
+    assert verdict == "fail"
+    assert "lamps cannot be closed: " in why
+
+
+def test_what_another_plugin_proposes_is_of_no_concern(site: Site) -> None:
+    site.install("plugin-lamps", "lamps", LAMPS + HELPERS, metadata=METADATA)
+    site.install("aaa", "aaa", (LAMPS + HELPERS).replace("glow", "glimmer"))
+    _, lines = checked(site, "lamps")
+    assert {title: line for title, line in lines.items() if line[0] != "pass"} == {}
+
+
+def test_a_plugin_that_is_named_like_a_distribution(site: Site) -> None:
+    site.install("plugin-core", "core", LAMPS + HELPERS, metadata=METADATA)
+    assert "plugin-core" in checked(site, "core")[1]["metadata"][1]
+
+
+def test_one_that_crashes_while_it_is_imported(site: Site) -> None:
+    site.install("plugin-lamps", "lamps", "import os\nos._exit(5)")
+    done = site.corectl("check-plugin", "lamps")
+    assert done.returncode == 1
+    assert "plugin 'lamps' cannot be checked: while plugins are loaded, the process ended with status 5" in done.stderr
 
 
 def test_for_people_it_says_what_fails_and_the_cure(site: Site) -> None:

@@ -30,7 +30,7 @@ def clean(folder: Path, *command: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["x", "thermo", "the-longest-allowed-name", "device", "class"])
+@pytest.mark.parametrize("name", ["x", "thermo", "the-longest-allowed-name", "device", "class", "none", "exception"])
 def test_ruff_and_mypy_find_nothing(tmp_path: Path, kind: str, name: str) -> None:
     done = corectl(tmp_path, "new-plugin", name, "--kind", kind, "--dir", "made/here")
     assert done.returncode == 0, done.stderr
@@ -127,10 +127,30 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     assert list((tmp_path / "plugin-thermo").iterdir()) == []
 
 
-def test_a_name_that_is_taken_here(tmp_path: Path) -> None:
-    done = corectl(tmp_path, "new-plugin", "gpio-matrix", "--kind", "device")
+@pytest.mark.parametrize(
+    ("name", "kind", "owner"),
+    [
+        ("gpio-matrix", "device", "plugin-gpio-matrix"),
+        ("transports", "device", "core"),
+        ("server", "transport", "core"),
+        ("heartbeat", "program", "plugin-gpio-matrix"),
+    ],
+)
+def test_a_name_that_is_taken_here(tmp_path: Path, name: str, kind: str, owner: str) -> None:
+    done = corectl(tmp_path, "new-plugin", name, "--kind", kind)
     assert done.returncode == 2
-    assert "the name 'gpio-matrix' belongs to plugin-gpio-matrix" in done.stderr
+    assert f"the name {name!r} belongs to {owner} " in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_taken_by_one_kind_is_free_for_another(tmp_path: Path) -> None:
+    assert corectl(tmp_path, "new-plugin", "heartbeat", "--kind", "device").returncode == 0
+
+
+def test_a_name_whose_files_would_meet(tmp_path: Path) -> None:
+    done = corectl(tmp_path, "new-plugin", "plugin", "--kind", "device")
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert "'plugin' is the name of a file that every plugin has" in done.stderr
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

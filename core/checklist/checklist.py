@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from core.checklist.behaviour import exit_states, opens_and_closes, simulated_backend, survives_vanishing
 from core.checklist.descriptions import docstrings, options_described, properties_described
@@ -29,13 +29,20 @@ LOOKS: dict[str, Callable[[Subject], Line]] = {
 }
 
 
-def check_plugin(name: str, plugins: PluginSet) -> Iterator[Line]:
-    """Yield a line after the other, each when it has been looked at.
+def check_plugin(
+    name: str,
+    plugins: PluginSet,
+    titles: Collection[str] = tuple(LOOKS),
+    begins: Callable[[str], None] = lambda _: None,
+) -> Iterator[Line]:
+    """Yield a line after the other, each when it has been looked at; `begins` is told the title before.
 
     Raises PluginMissing, with the nearest name, for a plugin that is not there or not in use.
     """
     subject = find_subject(name, plugins)
-    for title, look in LOOKS.items():
+    for title in titles:
+        begins(title)
+        look = LOOKS[title]
         try:
             with isolated():
                 line = look(subject)

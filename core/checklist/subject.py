@@ -66,7 +66,10 @@ class Subject:
 def find_subject(name: str, plugins: PluginSet) -> Subject:
     """Return a plugin by its name, or that of its distribution; raise PluginMissing with the nearest right name."""
     names = [record.name for record in plugins.records]
-    record = next((one for one in plugins.records if name in (one.name, one.distribution)), None)
+    named = [one for one in plugins.records if one.name == name]
+    record = next((one for one in named if one.active), None) or next(
+        (one for one in (*named, *plugins.records) if name in (one.name, one.distribution)), None
+    )
     if record is None:
         near = nearest(name, [*names, *(one.distribution for one in plugins.records)])
         meant = f"; did you mean {near!r}?" if near else ""
@@ -105,7 +108,7 @@ def _simulated(subject: Subject, kind: str, device_class: type[Device]) -> Simul
 def _proposals(subject: Subject, kind: str, device_class: type[Device]) -> Iterator[Proposal]:
     """Yield what would make a device of the kind without hardware, what the plugin proposes first."""
     only = len(subject.devices) == 1
-    for proposal in subject.plugins.proposals():
+    for proposal in subject.plugins.proposals(subject.record):  # of others, one may have the same name
         table = proposal.table
         own = proposal.section == "device" and table.get("plugin") == subject.record.name and proposal.demo
         if own and table.get("type", kind if only else None) == kind:

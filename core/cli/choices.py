@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from core import config as configuration
@@ -20,22 +21,27 @@ def chosen_config(path: Path | None) -> Config | None:
 def discovered(config: Config | None = None, *, failing_allowed: bool = False) -> PluginSet:
     """Return the plugins, those left out that core.toml or an option disables.
 
-    A core.toml that cannot be read disables nothing: who lists plugins looks for what is wrong. Raises PluginError with
-    `--strict` if a plugin has failed, unless `failing_allowed`.
+    Raises PluginError with `--strict` if a plugin has failed, unless `failing_allowed`.
     """
-    if config is None:
-        try:
-            config = chosen_config(None)
-        except ConfigError:
-            config = None
     from core.cli import OWN_COMMANDS
     from core.cli.waiting import waiting
 
     with waiting("importing plugins"):
-        plugins = discover([*(config.core.disable if config is not None else ()), *disabled_plugins()], OWN_COMMANDS)
+        plugins = discover(disabled(config), OWN_COMMANDS)
     if not failing_allowed:
         refuse_failed(plugins)
     return plugins
+
+
+def disabled(config: Config | None = None) -> list[str]:
+    """Return the plugins that core.toml, that which is found if none is given, or an option disables.
+
+    One that cannot be read disables nothing: who lists plugins looks for what is wrong.
+    """
+    if config is None:
+        with contextlib.suppress(ConfigError):
+            config = chosen_config(None)
+    return [*(config.core.disable if config is not None else ()), *disabled_plugins()]
 
 
 def refuse_failed(plugins: PluginSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import datetime as dt
 import keyword
@@ -80,6 +81,8 @@ def write_plugin(name: str, kind: Kind, parent: Path) -> Path:
         for source, relative in _sources(kind):
             path = scratch / _filled(str(relative), values)
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                raise ConfigError(f"{name!r} is the name of a file that every plugin has; choose another name")
             path.write_text(_filled(source.read_text(encoding="utf-8"), values), encoding="utf-8")
         scratch.chmod(0o777 & ~_umask())
         scratch.rename(target)
@@ -103,7 +106,7 @@ def _values(name: str, kind: Kind) -> dict[str, str]:
     words = name.split("-")
     snake = "_".join(words)
     class_name = "".join(word.capitalize() for word in words)
-    if class_name in USED:
+    if class_name in USED or keyword.iskeyword(class_name) or hasattr(builtins, class_name):
         class_name += "Plugin"
     function = f"{snake}_program" if keyword.iskeyword(snake) or snake in USED_FUNCTIONS else snake
     author, address = _git("user.name") or f"the authors of plugin-{name}", _git("user.email")

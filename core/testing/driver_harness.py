@@ -61,8 +61,8 @@ class DriverHarness:
     """Be the surroundings of one device: `async with DriverHarness(Thermo("thermo")) as driver`.
 
     Entering waits until the device is open and raises AssertionError with the cause if it cannot be, unless `may_fail`
-    is given. Leaving closes it, and raises AssertionError if it leaves a task behind. `programs` are offered to a
-    device that runs programs.
+    is given. Leaving closes it, and raises AssertionError if that fails or leaves a task behind. `programs` are offered
+    to a device that runs programs.
     """
 
     def __init__(self, device: Device, *, programs: Iterable[Program] = (), may_fail: bool = False) -> None:
@@ -91,8 +91,12 @@ class DriverHarness:
         known = asyncio.Event()
         end = self.device.observe(lambda event: known.set() if event.kind == "opened" else None)
         self._living = asyncio.create_task(self.instance.live(), name=f"life of {self.device.name}")
-        async with asyncio.timeout(PATIENCE):
-            await known.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await known.wait()
+        except TimeoutError as error:
+            await self._end()
+            raise AssertionError(f"{self.device.name} is still opening after {PATIENCE:g} s") from error
         end()
         if not self._may_fail and (why := self.device.closed_because) is not None:
             await self._end()
@@ -105,6 +109,8 @@ class DriverHarness:
         """Close the device as at the end of a run."""
         await self._end()
         left = tasks_left(self._before)
+        if self.instance.close_failures and error is None:
+            raise AssertionError(f"{self.device.name} cannot be closed: {'; '.join(self.instance.close_failures)}")
         if left and error is None:
             raise AssertionError(f"{self.device.name} has left tasks behind: {', '.join(left)}")
 
