@@ -148,7 +148,7 @@ def test_a_holder_of_another_matrix_is_left_alone(board_chip: SimulatedChip, sta
 
 def test_after_the_end_of_its_input(board_chip: SimulatedChip, tmp_path: Path) -> None:
     (tmp_path / "core.toml").write_text(configuration(board_chip.label, *STATES, lines=[LEDS]))
-    command = [CORECTL, "run", "--stdin", "panel"]
+    command: list[str | Path] = [CORECTL, "run", "--stdin", "panel"]
     run = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: set(board_chip.levels(LEDS).values()) == {1}, "all LEDs lit")
