@@ -169,6 +169,31 @@ def test_a_recording_that_is_being_made_just_now_is_none_yet(tmp_path: Path) -> 
     assert "there is no recording at new.db yet: it has only been begun" in done.stderr
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_who_may_only_read_can_read(recording: Path, goes_on: bool) -> None:
+    path = recording / "core" / "core" / "history.db"
+    store = Store(path) if goes_on else None
+    for one in (*path.parent.iterdir(), path.parent):
+        one.chmod(0o555 if one.is_dir() else 0o444)
+    try:
+        # Without the privileges of root, should these tests have them.
+        done = subprocess.run(
+            ["unshare", "--user", CORECTL, "history", "--file", path, "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=recording,
+        )
+    finally:
+        path.parent.chmod(0o755)
+        if store is not None:
+            store.close()
+    if done.stderr.startswith("unshare: "):
+        pytest.skip(f"this kernel lets this user make no namespace: {done.stderr}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(json.loads(done.stdout)["series"]) == 3
+
+
 def test_each_run_has_a_history_of_its_own(recording: Path) -> None:
     (recording / "core.toml").write_text('[core]\nname = "lab"\n[device.history]\nplugin = "recorder"\n')
     missing = recording / "core" / "lab" / "history.db"

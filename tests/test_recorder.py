@@ -184,6 +184,29 @@ def test_it_tells_how_it_fares(tmp_path: Path) -> None:
     assert [file.suffix for file in (tmp_path / "csv").iterdir()] == [".csv"]
 
 
+def test_trouble_with_the_disk_is_an_alert_until_it_is_over(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.write_text("a file in the place of the folder")
+
+    async def work() -> None:
+        bench = Bench(folder / "history.db")
+        recorder = bench.recorder
+        await recorder.open()
+        assert (recorder.state.state, recorder.state["database"]) == ("Alert", "Alert")
+        assert any(f"cannot write to {folder / 'history.db'}" in message for message in bench.messages)
+        assert f"cannot write to {folder / 'history.db'}" in recorder.summary()
+        bench.climate.air.update(temperature=1.0)
+        await bench.until(lambda: recorder.values["waiting"] == 1)
+        folder.unlink()
+        await bench.until_written(1)
+        assert (recorder.state.state, recorder.state["database"]) == ("Ok", "Ok")
+        assert "cannot write" not in recorder.summary()
+        await bench.close()
+
+    run(work)
+    assert [row[3] for row in rows(folder / "history.db")] == [1.0]
+
+
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     path.write_text("no database " * 1000)

@@ -77,7 +77,7 @@ class History:
             )
         with self._explained():
             # Who may write is given a connection that could: only such a one takes its auxiliary files away again.
-            self._connection = self._connect("rw" if os.access(path, os.W_OK) else "ro")
+            self._connection = self._connect("rw" if os.access(path, os.W_OK) else self._reading())
 
     def __enter__(self) -> History:
         return self
@@ -171,6 +171,11 @@ class History:
         first, last = [self._connection.execute(query, span).fetchone() for query in queries]
         return (first[0], last[0]) if first is not None and last is not None else None
 
+    def _reading(self) -> str:
+        """Return the mode for one who may not write."""
+        # Without a log nobody records, and all is in the file; SQLite would make a log, which this user may not.
+        return "ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "ro&immutable=1"
+
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
@@ -208,7 +213,7 @@ class History:
             code = code_of(error)
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 cure = "a recorder that is started on it sets it aside; what can be saved: sqlite3 FILE .recover"
-            elif code == sqlite3.SQLITE_CANTOPEN:
+            elif code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 cure = "may you read it, and write beside it?"
             elif code == sqlite3.SQLITE_BUSY:
                 cure = "another program holds it"
