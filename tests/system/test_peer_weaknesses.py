@@ -107,18 +107,21 @@ def test_a_log_that_nobody_reads_holds_up_nobody(serve: Serve) -> None:
 def test_descriptors_that_are_used_up_end_nothing(home: Path) -> None:
     environment = {**os.environ, "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")}
     (home / "core.toml").write_text(SENSOR)
+    many: list[socket.socket] = []
     words = f"ulimit -n 40; exec {CORECTL} run --plain {home}/core.toml 1>&2"
     with subprocess.Popen(["sh", "-c", words], cwd=home, env=environment, stderr=subprocess.PIPE) as process:
         try:
             server = Process(process)
             port = server.port
-            many = [socket.create_connection(("localhost", port), SECONDS) for _ in range(60)]
+            many += [socket.create_connection(("localhost", port), SECONDS) for _ in range(60)]
             server.log.until("a client cannot be accepted.*Too many open files")
             for one in many:
                 one.close()
             with RawClient(port) as client:
                 client.until(rb"<defNumberVector")
         finally:
+            for one in many:
+                one.close()
             process.terminate()
         assert process.wait(SECONDS) == 0
 
