@@ -6,6 +6,10 @@ import ast
 import re
 from pathlib import Path
 
+from core.indi.frame import MAXIMUM_REFERENCES
+from core.indi.framing import MAXIMUM_ATTRIBUTES, MAXIMUM_DEPTH, MAXIMUM_MARKUP, MAXIMUM_SIZE
+from core.plumbing.interest import LONGEST_NAMES, MAXIMUM_NAMES
+from core.plumbing.memory import MAXIMUM_UNFINISHED
 from core.transports.limits import DEFAULTS
 from core.transports.server import Server
 
@@ -49,3 +53,18 @@ def test_the_limits_are_those_of_the_code() -> None:
     for name in ("pending_messages", "pending_blobs", "pending_streams"):
         assert said[name] == f"{getattr(options, name) >> 20} MiB"
     assert said["write_deadline"] == f"{DEFAULTS.write_deadline:g} s"
+
+
+def test_the_limits_that_cannot_be_set_are_those_of_the_code() -> None:
+    for said in (
+        f"{MAXIMUM_SIZE >> 20} MiB for a message",
+        f"{MAXIMUM_DEPTH} levels of nesting",
+        f"{MAXIMUM_ATTRIBUTES} attributes",
+        f"{MAXIMUM_MARKUP:,} members",
+        f"{MAXIMUM_REFERENCES:,} references",
+        f"names of {LONGEST_NAMES} characters",
+        f"{MAXIMUM_NAMES:,} devices and properties that one client names",
+        f"{DEFAULTS.maximum_devices:,} devices and {DEFAULTS.maximum_properties:,} properties of one driver",
+        f"{MAXIMUM_UNFINISHED >> 20} MiB for unfinished messages",
+    ):
+        assert said in " ".join(PAGE.split()), said
