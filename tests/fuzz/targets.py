@@ -109,11 +109,13 @@ def framing(data: bytes) -> None:
     size, stream = data[0] + 1, data[1:]
     whole = cut(stream, max(len(stream), 1))
     split = cut(stream, size)
-    hold(whole == split, f"in pieces of {size} something else comes", whole, split)
-    if whole.refused:
-        return
+    hold(whole.messages == split.messages, f"in pieces of {size} something else comes", whole, split)
     goes_on = cut(stream + PROBE, len(stream) + len(PROBE))
     complete = not goes_on.refused and goes_on.messages == [*whole.messages, canonical(PROBE)]
+    # What is not complete may be refused sooner or later; what is complete is not refused.
+    hold(
+        not complete or not (whole.refused or split.refused), f"refused, but not always, or in pieces of {size}", stream
+    )
     if not complete or b"<?" in stream:
         return
     parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, huge_tree=True)
