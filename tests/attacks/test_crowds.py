@@ -33,7 +33,7 @@ def crowd_of(count: int, enter: Callable[[], socket.socket | Client]) -> Iterato
 
 @pytest.mark.parametrize("how", ["closed", "reset", "in the middle of a message", "half-closed"])
 def test_hasty_clients_leave_nothing_behind(server: Server, how: str) -> None:
-    for _ in range(200):
+    for _ in range(600):
         hasty = dial(server)
         hasty.sendall(OPEN if how == "in the middle of a message" else ASK)
         if how == "reset":

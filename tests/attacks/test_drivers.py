@@ -106,6 +106,10 @@ MISBEHAVIOUR = {
         'write((define() + b\'<delProperty device="evil" name="p"/>\') * 1000); mark(); wait()',
         "",
     ),
+    "a hundred thousand properties": (
+        "write(b''.join(define(name=f'p{n}') for n in range(100000))); mark(); wait()",
+        "",
+    ),
     "pings without end": (
         "write(define())\nfor n in range(2000): write(b'<pingRequest uid=\"%d\"/>' % n)\nmark(); wait()",
         "",

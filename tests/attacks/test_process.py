@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.arena import CORECTL, HERE, SECONDS, WAKE_UPS, Arena, FifoServer, Script, Server, wait_until
+from tests.attacks.arena import CORECTL, HERE, SECONDS, Arena, FifoServer, Script, Server, allowed, wait_until
 from tests.attacks.test_drivers import make_driver, processes_with
 
 pytestmark = pytest.mark.system
@@ -35,18 +35,18 @@ def started(tmp_path: Path) -> Iterator[list[Server]]:
         server.process.wait()
 
 
-def end(server: Server) -> float:
-    """End it by SIGTERM; return how many seconds that took, without what this machine is late."""
+def ends_in_time(server: Server) -> bool:
+    """End it by SIGTERM; return whether that took no longer than it may on this machine now."""
     idler = Script("idler.py")
-    began = time.monotonic()
-    server.process.terminate()
-    status = server.process.wait(SECONDS)
-    lasted = time.monotonic() - began
-    idler.ask()
-    late = float(idler.answer())
-    idler.close()
-    assert status == 0
-    return lasted - WAKE_UPS * late
+    try:
+        began = time.monotonic()
+        server.process.terminate()
+        status = server.process.wait(SECONDS)
+        lasted = time.monotonic() - began
+        idler.ask()
+        return status == 0 and lasted < allowed(END_SECONDS, idler.answer())
+    finally:
+        idler.close()
 
 
 def test_a_stderr_pipe_that_nobody_reads_delays_nobody(folder: Path, started: list[Server]) -> None:
@@ -58,7 +58,7 @@ def test_a_stderr_pipe_that_nobody_reads_delays_nobody(folder: Path, started: li
         with arena.unharmed(), server.client(b"") as client:
             client.send(NONSENSE)
             assert client.is_served()
-        assert end(server) < END_SECONDS
+        assert ends_in_time(server)
         arena.close()
     finally:
         os.close(unread)
@@ -73,7 +73,7 @@ def test_a_log_on_a_full_disk_delays_nobody(folder: Path, started: list[Server])
         with arena.unharmed(), server.client(b"") as client:
             client.send(NONSENSE)
             assert client.is_served()
-        assert end(server) < END_SECONDS
+        assert ends_in_time(server)
         arena.close()
 
 
@@ -86,7 +86,7 @@ def test_a_closed_stderr_delays_nobody(folder: Path, started: list[Server]) -> N
     with server.client(b"") as client:
         client.send(NONSENSE)
         assert client.is_served()
-    assert end(server) < END_SECONDS
+    assert ends_in_time(server)
 
 
 def test_it_ends_in_time_with_a_driver_that_ignores_signals(folder: Path, started: list[Server]) -> None:
@@ -94,7 +94,7 @@ def test_it_ends_in_time_with_a_driver_that_ignores_signals(folder: Path, starte
     server = Server(folder, more=f'[transport.evil]\ntype = "driver"\ncommand = "{driver}"\n')
     started.append(server)
     wait_until(Path(f"{driver}.done").exists, "the driver")
-    assert end(server) < END_SECONDS
+    assert ends_in_time(server)
     assert not processes_with(driver)
 
 
@@ -111,17 +111,13 @@ def test_nothing_stays_after_sigkill(folder: Path, started: list[Server]) -> Non
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_twice_at_once(folder: Path, started: list[Server], number: signal.Signals) -> None:
+def test_a_signal_twenty_times_ends_it_once(folder: Path, started: list[Server], number: signal.Signals) -> None:
     server = Server(folder)
     started.append(server)
     for _ in range(20):
         server.process.send_signal(number)
-    if number is signal.SIGHUP:  # asks for the configuration to be read again
-        with server.client() as client:
-            assert client.is_served()
-        number = signal.SIGTERM
-        server.process.send_signal(number)
-    assert server.process.wait(SECONDS) in (0, -number, 128 + number, 130)
+    assert server.process.wait(SECONDS) in (0, -number, 128 + number)
+    assert "Traceback" not in server.log()
 
 
 @pytest.mark.parametrize("command", ["run", "serve"])

@@ -30,6 +30,7 @@ def repeated(first: bytes, piece: bytes, size: int, last: bytes = b"") -> Iterat
 
 ENDLESS = {
     "attribute of 30 MB": (b'<newTextVector device="', b"d", TOO_LONG),
+    "attributes of 30 MB": (b"<newTextVector ", b'a="1" ', ""),
     "name of 30 MB": (b"<", b"t", ""),
     "text of 30 MB": (OPEN, b"x", TOO_LONG),
     "text of 30 MB with references": (OPEN, b"&lt;", TOO_LONG),
@@ -38,6 +39,7 @@ ENDLESS = {
         b'<oneText name="a">1</oneText>',
         "more than 10000 elements",
     ),
+    "comments of 30 MB inside": (OPEN, b"<!---->", ""),
     "end tag of 30 MB": (b"<getProperties></getProperties", b" ", ""),
     "start tag of 30 MB of spaces": (b"<getProperties", b" ", ""),
     "levels of 30 MB": (b"", b"<a>", "nested more than"),
@@ -82,6 +84,8 @@ def test_what_lies_between_messages_is_not_kept(server: Server, name: str) -> No
         pytest.param(OPEN, b"x", 60_000, CLOSE, id="text, byte by byte"),
         pytest.param(OPEN, b"x" * 500, 16_000, CLOSE, id="text of 8 MB, 500 bytes each"),
         pytest.param(OPEN, b"&lt;" * 100, 16_000, CLOSE, id="references of 6 MB, 400 bytes each"),
+        pytest.param(OPEN, b"<!-- -->" * 50, 16_000, CLOSE, id="comments of 6 MB, 400 bytes each"),
+        pytest.param(OPEN, b"<![CDATA[ ]]>" * 40, 16_000, CLOSE, id="sections of 8 MB, 520 bytes each"),
         pytest.param(b"<!--", b"-" * 500, 16_000, b" -->", id="hyphens of 8 MB in a comment"),
         pytest.param(b"<?", b"?" * 500, 16_000, b"?>", id="question marks of 8 MB"),
         pytest.param(b"", b"<a ", 1, b'b="' + b"x" * 60_000 + b'"/>', id="tag torn once"),
@@ -97,6 +101,12 @@ def test_what_drips_costs_in_proportion(server: Server, first: bytes, piece: byt
         if not (done and client.is_served()):
             server.says(f"{client.name} is disconnected: ")
     assert server.cpu() - before < CPU_SECONDS
+
+
+def test_hundreds_of_thousands_of_attributes_hold_up_nobody(server: Server) -> None:
+    with server.client(b"") as client:
+        client.send(b"<newTextVector " + b" ".join(b'a%d="1"' % number for number in range(200_000)) + b"/>")
+        assert b"disconnected: " in client.until_closed()
 
 
 @pytest.mark.parametrize(("device", "name"), [(100_000, 1), (1, 100_000)], ids=["device", "property"])

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.attacks.arena import Client, Server, wait_until
+from tests.attacks.arena import ASK, Client, Server, wait_until
 
 pytestmark = pytest.mark.system
 
@@ -18,6 +18,7 @@ FORGED = b'<setTextVector device="heart" name="q" state="Ok"/>'
 FLOODS = {
     "pings": b'<pingRequest uid="%s"/>' % (b"u" * 60_000),
     "questions of one property": b'<getProperties version="1.7" device="climate" name="sampling"/>',
+    "commands to a device": PERIOD,
     "commands to an external driver": BEAT,
     "commands to nobody": b'<newTextVector device="nobody" name="x"/>',
     "tags that nobody knows": b"<foo/>",
@@ -44,7 +45,7 @@ def flood(client: Client, message: bytes, size: int) -> bool:
 def test_a_flood_that_reads_nothing_harms_nobody(server: Server, name: str) -> None:
     with server.client(b"") as client:
         client.socket.settimeout(1)
-        flood(client, FLOODS[name], 1 << 20)
+        flood(client, FLOODS[name], 1 << 18)
         with server.client(b"") as other:
             assert other.is_served()
 
@@ -55,6 +56,23 @@ def test_a_flood_that_reads_is_served(server: Server, name: str) -> None:
     with server.client(b"") as client:
         client.send(message * (200_000 // len(message)))
         assert client.is_served()
+
+
+def test_questions_whose_answers_are_megabytes_are_answered_to_who_reads(server: Server) -> None:
+    with server.client(b"") as client:
+        assert client.send(ASK * 500)
+        assert client.is_served()
+
+
+def test_30000_questions_of_who_reads_nothing(server: Server) -> None:
+    with contextlib.ExitStack() as clients:
+        for _ in range(3):
+            client = clients.enter_context(server.client(b""))
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.push(ASK * 10_000)
+        with server.client(b"") as other:
+            for _ in range(100):
+                assert other.is_served()
 
 
 def test_a_client_that_asks_and_never_reads_keeps_nothing(server: Server) -> None:
