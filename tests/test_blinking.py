@@ -157,7 +157,7 @@ def test_goodbye_is_one_call_for_each_picture(
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = shown_by("10", clock, monkeypatch)
-    assert [time for time, _ in shown] == [0.0, 0.54, 0.6, 1.14, 1.2, 1.74, 1.8]
+    assert [time for time, _ in shown] == [0.0, 0.8, 1.0, 1.8, 2.0, 2.8, 3.0]
     assert shown[2][1] == ".X.X. .X.X. ..... ..... XXXXX"
     assert shown[-1][1] == DARK
     assert capsys.readouterr().out == "7 pictures, one call each\n"

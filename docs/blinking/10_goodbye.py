@@ -17,9 +17,9 @@ MOUTHS = (
 
 
 @p.program
-async def goodbye(matrix: Matrix, *, seconds: float = 0.6):
+async def goodbye(matrix: Matrix, *, seconds: float = 1.0):
     """Look happy, then serious, then sad, with eyes that blink; everything goes dark at the end."""
-    eyes = p.forever(p.sequence(p.timeout(p.on(matrix.drawn(EYES)), 0.9 * seconds), p.sleep(0.1 * seconds)))
+    eyes = p.forever(p.sequence(p.timeout(p.on(matrix.drawn(EYES)), 0.8 * seconds), p.sleep(0.2 * seconds)))
     mouth = p.walk([matrix.drawn(one) for one in MOUTHS], seconds)
     await p.any(eyes, mouth)()
 
