@@ -43,7 +43,7 @@ def shell(new_shell: Callable[..., Shell]) -> Shell:
     return new_shell()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page(page: Path, new_shell: Callable[..., Shell]) -> None:
     blocks = blocks_of(page)

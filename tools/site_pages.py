@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from core.plugin_records import Parts
 
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+NAMED = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)$", re.MULTILINE)
+"""A block that is a file, as tests/documents has it."""
 REST = "More"
 """The heading of pages that the navigation does not name."""
 SECTIONS: tuple[tuple[Parts, str], ...] = (("devices", "device"), ("transports", "transport"))
@@ -52,8 +54,9 @@ def on_config(config: MkDocsConfig) -> None:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in what is generated."""
+    """Fill in what is generated, and head blocks that are files with their names."""
     makers = {"commands": commands, "options": options}
+    markdown = NAMED.sub(lambda match: f'```{match[2]} title="{match[1].rpartition("/")[2]}"', markdown)
     return GENERATED.sub(lambda match: "\n".join(makers[match[1]]()), markdown)
 
 
