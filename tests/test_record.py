@@ -289,6 +289,7 @@ def test_a_program_that_ends_makes_a_shorter_film(site: Site) -> None:
         (("spiral", "a.svg", "interval"), 2, "'interval' is no SETTING=VALUE"),
         (("spiral", "a.svg", "interval=soon"), 1, "interval is 'soon': expected float, got str"),
         (("spiral", "a.svg", "--seconds", "0"), 2, "0.0 is not in the range 0.1<=x<=600"),
+        (("spiral", "a.svg", "--seconds", "nan"), 2, "'nan' is not a valid number"),
         (
             ("spiral", "a.svg", "--device", "panel"),
             2,

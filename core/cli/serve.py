@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.cli.log_options import LogOptions, log_options
+from core.cli.number_range import NumberRange
 
 if TYPE_CHECKING:
     from core.drivers.fifo import FifoCommand, FifoReader
@@ -62,7 +63,7 @@ COMMAND_NAME = Path("/proc/self/comm")
 @click.option(
     "--write-deadline",
     "deadline",
-    type=click.FloatRange(0, 86400, min_open=True),
+    type=NumberRange(0, 86400, min_open=True),
     default=10.0,
     show_default=True,
     help="Seconds that a client may read nothing while something waits for it.",

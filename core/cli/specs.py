@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from core.cli.number_range import NumberRange
+
 if TYPE_CHECKING:
     from core.client import Client, RemoteMember, RemoteVector
 
@@ -65,7 +67,7 @@ def server_options(seconds: float) -> Callable[[F], F]:
         command = click.option(
             "-t",
             "--timeout",
-            type=click.FloatRange(0, min_open=True),
+            type=NumberRange(0, min_open=True),
             default=seconds,
             show_default=True,
             help="Seconds to wait.",

@@ -43,6 +43,28 @@ def test_a_terminal_that_hangs_up_without_a_signal_ends_the_view(options: str, s
         process.wait()
 
 
+def test_a_pipe_that_nobody_reads_ends_the_view_before_there_is_something_to_say(start: Start, tmp_path: Path) -> None:
+    run = start("--port", "0")
+    process = subprocess.Popen(
+        [CORECTL, "view", f":{run.port}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        assert process.stdout.readline() == b"matrix: program heartbeat\n"
+        process.stdout.close()
+        assert process.wait(SECONDS) == 0
+        assert process.stderr.read() == b"corectl: no view: stdout is no terminal; run it without a pipe\n"
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
 def _read_until(terminal: int, text: str) -> None:
     read, deadline = b"", time.monotonic() + SECONDS
     while text.encode() not in read:

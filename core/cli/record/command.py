@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from core.cli.number_range import NumberRange
 from core.cli.plugin_options import plugin_options
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def _names(_context: click.Context, _parameter: click.Parameter, begun: str) -> 
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.(svg|gif|cast)")
 @click.argument("settings", nargs=-1, metavar="[SETTING=VALUE]...")
 @click.option(
-    "--seconds", type=click.FloatRange(0.1, 600), default=4.0, show_default=True, help="How long the recording is."
+    "--seconds", type=NumberRange(0.1, 600), default=4.0, show_default=True, help="How long the recording is."
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0.1, 10),
+    type=NumberRange(0.1, 10),
     default=1.0,
     show_default=True,
     help="How many times faster the program runs.",

@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from core.cli.number_range import NumberRange
 from core.cli.waiting import waiting
 
 INDI_PORT = 7624
@@ -18,7 +19,7 @@ INDI_PORT = 7624
 @click.option("--plain", is_flag=True, help="Show it without Textual: a picture on a terminal, lines otherwise.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=NumberRange(0, min_open=True),
     default=10.0,
     show_default=True,
     help="Seconds to wait for the connection.",

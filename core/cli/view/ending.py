@@ -40,19 +40,20 @@ def ended_from_outside(view: App[Any]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def when_hung_up(terminal: int, act: Callable[[], object]) -> None:
-    """Call `act`, in a thread of its own, when a terminal hangs up.
+def when_hung_up(descriptor: int, act: Callable[[], object]) -> None:
+    """Call `act`, in a thread of its own, when a terminal hangs up, or nobody reads a pipe any more.
 
-    SIGHUP says so to the session that the terminal controls; who was started from elsewhere has to look.
+    SIGHUP says so to the session that the terminal controls; who was started from elsewhere has to look. A pipe says so
+    to who writes, and that may be long after.
     """
 
     def wait() -> None:
         poll = select.poll()
-        poll.register(terminal, 0)
+        poll.register(descriptor, 0)
         poll.poll()
         act()
 
-    threading.Thread(target=wait, name="terminal", daemon=True).start()
+    threading.Thread(target=wait, name="hang-up", daemon=True).start()
 
 
 def _end_later(number: int) -> None:

@@ -31,16 +31,12 @@ async def show(client: Client, where: str) -> None:
 
     def leave() -> None:
         descriptor.forget()
-        loop.call_soon_threadsafe(end.set)
+        with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+            loop.call_soon_threadsafe(end.set)
 
     drawing = can_move_cursor(sys.stdout)
-    if descriptor.number is not None and descriptor.isatty():
-
-        def hang_up() -> None:
-            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
-                loop.call_soon_threadsafe(end.set)
-
-        when_hung_up(descriptor.number, hang_up)
+    if descriptor.number is not None:
+        when_hung_up(descriptor.number, leave)
     writer: Writer[Any] = Writer(_sink(descriptor) if drawing else PlainSink(descriptor), leave)
     instance = RunningInstance(client, where)
     stop_observing = instance.observe(changed.set, writer.put, writer.put)
