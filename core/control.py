@@ -56,6 +56,7 @@ class Control:
         self._app: App | None = None
         self._answers: dict[str, Answer] = {
             "status": self._status,
+            "driver list": self._driver_list,
             "driver start": self._driver_start,
             "driver stop": self._driver_stop,
             "driver restart": self._driver_restart,
@@ -144,6 +145,32 @@ class Control:
         """Take the levels of the run of which this process is a part."""
         set_log(question)
         return {}
+
+    async def _driver_list(self, _question: Mapping[str, Any]) -> dict[str, Any]:
+        from core.drivers.executable import Executable
+
+        now = asyncio.get_running_loop().time()
+        found = []
+        for name, one in self._run.transports.items():
+            if not isinstance(one, Executable) or one.child is None:
+                continue
+            facts = one.child.statistics
+            waits = max(facts.next_start - now, 0.0) if facts.next_start is not None else None
+            found.append(
+                {
+                    "name": name,
+                    "kind": one.kind,
+                    "command": one.options.command,
+                    "process": facts.process,
+                    "starts": facts.starts,
+                    "failures": facts.failures,
+                    "last_end": facts.last_end,
+                    "next_start_seconds": waits,
+                    "log_lines": facts.log_lines,
+                    "log_lines_dropped": facts.log_lines_dropped,
+                }
+            )
+        return {"drivers": found}
 
     async def _driver_start(self, question: Mapping[str, Any]) -> dict[str, Any]:
         from core.drivers.executable import Executable

@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if sys.stdout is not None:
             sys.stdout.flush()  # here, because Python itself would show a traceback
     except OSError as error:
-        status = _said_in_vain(error)
+        status = _said_in_vain(error) or status
     sys.exit(status)
 
 
@@ -154,10 +154,14 @@ def _said_in_vain(error: OSError) -> int:
 def _status(arguments: Sequence[str] | None) -> Any:
     from core.errors import ConfigError, CoreError, PluginMissing
 
+    stdout = sys.stdout
     try:
         return cli.main(arguments, prog_name="corectl", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
+    except SystemExit as end:
+        # Where nobody reads, click puts something else in the place of stdout and says 1; it is no failure of ours.
+        return 0 if sys.stdout is not stdout else end.code
     except click.ClickException as error:
         error.show()
         return error.exit_code

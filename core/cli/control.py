@@ -110,7 +110,27 @@ def reload(name: str, as_json: bool) -> None:
 
 @click.group("driver")
 def driver() -> None:
-    """Start, stop and restart INDI drivers of a run."""
+    """List, start, stop and restart INDI drivers of a run."""
+
+
+@driver.command("list")
+@run_name
+@click.option("--json", "as_json", is_flag=True, help="Print stable JSON.")
+def list_(name: str, as_json: bool) -> None:
+    """Show the drivers that run as child processes, and how they have fared."""
+    drivers = ask_run(name, "driver list")["drivers"]
+    if as_json:
+        show_json({"version": 1, "drivers": drivers})
+        return
+    rows = [(one["name"], _fares(one), str(one["starts"]), one["last_end"] or "-", one["command"]) for one in drivers]
+    show_table(("driver", "state", "starts", "last end", "command"), rows)
+
+
+def _fares(driver: dict[str, Any]) -> str:
+    if driver["process"] is not None:
+        return f"process {driver['process']}"
+    again = driver["next_start_seconds"]
+    return "does not run" if again is None else f"starts in {again:.1f} s"
 
 
 @driver.command("start")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import click
 
 from core.cli.plugin_options import plugin_options
+from core.cli.tables import show_json
 from core.errors import ConfigError
 
 
 @click.command("init")
 @click.argument("path", type=click.Path(path_type=Path, allow_dash=True), default=Path("core.toml"))
 @click.option("--force", is_flag=True, help="Overwrite a file that exists.")
+@click.option("--json", "as_json", is_flag=True, help="Print what it would say as JSON, and write nothing.")
 @plugin_options
-def init(path: Path, force: bool) -> None:
+def init(path: Path, force: bool, as_json: bool) -> None:
     """Write a commented core.toml for this machine to PATH ("-": to stdout)."""
     from core.assembly import usable_proposals
     from core.cli.choices import discovered
@@ -34,6 +37,9 @@ def init(path: Path, force: bool) -> None:
         elif proposal.section == "transport":
             options[key] = plugins.transports[proposal.table.get("type", proposal.name)].Options
     text = config_text(proposals, options)
+    if as_json:
+        show_json({"version": 1, "core_toml": tomllib.loads(text)})
+        return
     if str(path) == "-":
         click.echo(text, nl=False)
         return
