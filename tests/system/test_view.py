@@ -205,7 +205,47 @@ def test_a_terminal_that_cannot_gets_the_plain_screen_and_a_sentence(
     terminal.wait_for_order()
 
 
-def test_without_textual_a_running_instance_is_drawn_plainly(terminal: Terminal, start: Start) -> None:
+HIDE_TEXTUAL = """
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: None if name.partition(".")[0] == "textual" else find(name, *more)
+"""
+
+
+def test_without_textual_the_plain_screen_follows_a_sentence_with_the_cure(
+    terminal: Terminal, start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HIDE_TEXTUAL)
+    cure = r"no view: Textual is not installed; to have it: pip install 'core\[tui\]'$"
+    terminal.type(f"export PYTHONPATH={tmp_path}; clear; corectl run --view --port 0; echo status=$?")
+    terminal.wait_for(f"^{cure}")
+    terminal.wait_for("● ● ● ● ●")
+    terminal.press("C-c")
+    terminal.wait_for("status=0$")
+    terminal.wait_for_order()
+    run = start("--port", "0")
+    terminal.type(f"clear; corectl view :{run.port}; echo status=$?")
+    terminal.wait_for(f"^corectl: {cure}")
+    terminal.wait_for("^matrix  program heartbeat  Flash all LEDs twice")
+    terminal.press("C-c")
+    terminal.wait_for("status=0$")
+    terminal.wait_for_order()
+
+
+def test_on_a_tiny_terminal_the_plain_picture_is_cut_and_goes_on(terminal: Terminal, start: Start) -> None:
+    run = start("--port", "0")
+    terminal.resize(20, 5)
+    terminal.type(f"clear; corectl view --plain :{run.port}; echo status=$?")
+    terminal.wait_for("^  ● ● ● ● ●$")
+    terminal.resize(80, 24)
+    terminal.wait_for("Ctrl-C ends$")
+    terminal.wait_for("^  ● ● ● ● ●$")
+    terminal.press("C-c")
+    terminal.wait_for("status=0$")
+    terminal.wait_for_order()
+
+
+def test_plainly_asked_for_a_running_instance_is_drawn_plainly(terminal: Terminal, start: Start) -> None:
     run = start("--port", "0")
     terminal.type(f"corectl view --plain :{run.port}; echo status=$?")
     terminal.wait_for("^matrix  program heartbeat  Flash all LEDs twice")
