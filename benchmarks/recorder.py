@@ -148,9 +148,9 @@ async def taker(target: str, folder: Path) -> AsyncIterator[Callable[[list[tuple
     """Yield what takes the values of a tick."""
     settings, series = Settings(str(folder / "history.db")), Series(1, "source", "signal", "level")
     if target == "process":
-        feed = Feed("history", settings, limit=1 << 26, on_report=lambda _: None, on_end=lambda: None)
+        feed = Feed("history", limit=1 << 26, on_report=lambda _: None, on_end=lambda: None)
         feed.define(series)
-        feed.start()
+        feed.start(settings)
 
         def to_process(values: list[tuple[int, int, float]]) -> None:
             feed._enqueue(values_message(values))

@@ -109,6 +109,7 @@ def assemble(config: Config, plugins: PluginSet) -> Assembly:
     for device in assembly.devices.values():
         if isinstance(device, ObservingDevice):
             device.run = config.core.name
+            device.folder = config.path.parent if config.path is not None else device.folder
     disabled = [record.name for record in plugins.records if record.state == "disabled"]
     for table in config.of("device"):
         if table.name in assembly.isolated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 
 from core.device import Device
 from core.properties import Listener
@@ -19,6 +20,9 @@ class ObservingDevice(Device):
 
     run: str = "core"
     """The name of the run, of `[core]` in core.toml; set before the device is opened."""
+
+    folder: Path = Path()
+    """Where core.toml is, in which relative paths begin; set before the device is opened."""
 
     @abstractmethod
     def watch(self, device: Device) -> Listener | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from core.app import App
 from core.assembly import Assembly, assemble
@@ -64,6 +67,7 @@ class Reload:
         apply_log: Callable[[App, Config], Awaitable[None]],
     ) -> None:
         self._config = config
+        self._name = config.core.name
         self._read = read
         self._supervision = supervision
         self._apply_log = apply_log
@@ -103,7 +107,9 @@ class Reload:
         async with self._one_at_a_time:
             try:
                 config = self._read()
-                new = assemble(config, app.plugins)
+                # A run keeps its name to its end, and what it keeps by that.
+                core = msgspec.structs.replace(config.core, name=self._name)
+                new = assemble(dataclasses.replace(config, core=core), app.plugins)
                 if broken := {name: why for name, why in new.failed.items() if name not in app.assembly.failed}:
                     raise ConfigError("; ".join(f"{name} cannot be made: {why}" for name, why in broken.items()))
             except CoreError as error:

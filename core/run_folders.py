@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["data_folder", "file_name", "found_data_folder", "state_folder"]
+__all__ = ["data_folder", "file_name", "found_data_folder", "service_folder", "state_folder"]
 
 SERVICES = Path("/var/lib/core")
 """Where systemd keeps what belongs to services of the system."""
@@ -14,12 +14,12 @@ SERVICES = Path("/var/lib/core")
 
 def state_folder(run: str) -> Path | None:
     """Return where a run keeps its settings; None for a user without a home."""
-    return _of_service() or _of_user(run, "XDG_STATE_HOME", ".local/state")
+    return service_folder() or _of_user(run, "XDG_STATE_HOME", ".local/state")
 
 
 def data_folder(run: str) -> Path | None:
     """Return where a run keeps what it has measured; None for a user without a home."""
-    return _of_service() or _of_user(run, "XDG_DATA_HOME", ".local/share")
+    return service_folder() or _of_user(run, "XDG_DATA_HOME", ".local/share")
 
 
 def found_data_folder(run: str) -> Path | None:
@@ -33,7 +33,8 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w \-]", lambda found: "".join(f"%{byte:02x}" for byte in found.group().encode()), name)
 
 
-def _of_service() -> Path | None:
+def service_folder() -> Path | None:
+    """Return the folder that systemd has made for this run; None where this is no service with one."""
     given = os.environ.get("STATE_DIRECTORY")  # of systemd, which has made it for this run alone
     return Path(given.partition(":")[0]) if given else None
 

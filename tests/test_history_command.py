@@ -154,6 +154,15 @@ def test_it_looks_where_core_toml_says(recording: Path) -> None:
     (recording / "core" / "core" / "history.db").rename(recording / "elsewhere.db")
     (recording / "core.toml").write_text('[device.log]\nplugin = "recorder"\nfile = "elsewhere.db"\n')
     assert "climate.air.humidity" in history(recording).stdout
+    # From elsewhere too: a relative path begins where core.toml is.
+    (recording / "inner").mkdir()
+    (recording / "core.toml").rename(recording / "inner" / "core.toml")
+    (recording / "elsewhere.db").rename(recording / "inner" / "elsewhere.db")
+    (recording / "core").rename(recording / "gone")
+    (recording / "inner").rename(recording / "core")  # $XDG_CONFIG_HOME/core
+    assert "climate.air.humidity" in history(recording).stdout
+    (recording / "core" / "core.toml").rename(recording / "core.toml")
+    (recording / "core" / "elsewhere.db").rename(recording / "elsewhere.db")
     with (recording / "core.toml").open("a") as file:
         file.write('[device.second]\nplugin = "recorder"\n')
     done = history(recording)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import sqlite3
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 
 from core import Device, DeviceUnavailable, Loop, Number, NumberVector, Snooped, Switch, SwitchVector, run_folders
+from core.assembly import assemble
+from core.config import parse
+from core.plugins import discover
 from core.recorder.location import default_file, found_file
 from core.recorder.recorder import Recorder
 
@@ -307,6 +311,17 @@ def test_each_run_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.delenv("XDG_DATA_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_file("lab", "history") == tmp_path / ".local" / "share" / "core" / "lab" / "history.db"
+
+
+def test_a_relative_path_begins_where_core_toml_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    config = parse({"device": {"history": {"plugin": "recorder", "file": "logs/h.db", "csv": "c"}}}, "core.toml")
+    assembly = assemble(dataclasses.replace(config, path=tmp_path / "etc" / "core.toml"), discover())
+    recorder = assembly.devices["history"]
+    assert isinstance(recorder, Recorder)
+    assert recorder.path == tmp_path / "etc" / "logs" / "h.db"
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    assert recorder.path == tmp_path / "state" / "logs" / "h.db"
 
 
 def test_a_service_records_where_systemd_lets_it_and_is_found_there(

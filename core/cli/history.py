@@ -100,23 +100,25 @@ def _configured() -> Path:
     from core.cli.choices import chosen_config
     from core.config import Config
     from core.errors import ConfigError
-    from core.recorder.location import found_file
+    from core.recorder.location import found_file, found_placed
 
     config = chosen_config(None) or Config()
     tables = [table for table in config.of("device") if table.text("plugin") == "recorder"]
     try:
         run = config.core.name
-        files = {table.name: _file(table.text("file")) or found_file(run, table.name) for table in tables}
+        folder = config.path.parent if config.path is not None else Path()
+        files = {
+            table.name: found_placed(given, folder, run)
+            if (given := table.text("file"))
+            else found_file(run, table.name)
+            for table in tables
+        }
         if len(files) > 1:
             listed = ", ".join(f"{name} in {path}" for name, path in files.items())
             raise ConfigError(f"{config.path} has several recorders; choose with --file: {listed}")
         return next(iter(files.values())) if files else found_file(run, "history")
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-def _file(given: str | None) -> Path | None:
-    return Path(given).expanduser() if given else None
 
 
 def _chosen(found: History, spec: str) -> list[Series]:

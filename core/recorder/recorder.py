@@ -30,7 +30,7 @@ from core.properties import (
     Vector,
 )
 from core.recorder.feed import Feed
-from core.recorder.location import default_file
+from core.recorder.location import default_file, placed
 from core.recorder.protocol import Part, Report, Series, Settings
 from core.recorder.selection import Selection
 from core.recorder.spans import parse_keep
@@ -115,7 +115,6 @@ class Recorder(ObservingDevice):
         given = self.options
         if not given.file:
             default_file(self.run, name)  # raises for a user who has no home
-        self._csv = str(Path(given.csv).expanduser().absolute()) if given.csv else ""
         self._selected = Selection(given.record, given.skip)
         self._keep = (parse_keep(given.keep), parse_keep(given.keep_minutes), parse_keep(given.keep_hours))
         self._feed = Feed(name, limit=given.buffer, on_report=self._heard, on_end=self._process_ended)
@@ -135,7 +134,12 @@ class Recorder(ObservingDevice):
     def path(self) -> Path:
         """Return where the database is."""
         given = self.options.file
-        return Path(given).expanduser().absolute() if given else default_file(self.run, self.name)
+        return placed(given, self.folder) if given else default_file(self.run, self.name)
+
+    @property
+    def _csv(self) -> str:
+        given = self.options.csv
+        return str(placed(given, self.folder)) if given else ""
 
     async def open(self) -> None:
         """Start the process; raise DeviceUnavailable if its database is not ours to write."""

@@ -72,6 +72,17 @@ def test_a_recorder_that_a_reload_adds_records_what_runs_already(start: Start) -
     assert run.end() == 0
 
 
+def test_a_run_keeps_its_name_and_its_folder_until_it_ends(start: Start) -> None:
+    run = start("--port", "0", configuration=SECOND)
+    assert run.port
+    (run.directory / "core.toml").write_text('[core]\nname = "lab"\n' + SECOND + RECORDED)
+    done = run.corectl("reload", "--name", "core")
+    assert "[core] name has changed, which needs a restart of the run" in done.stdout + done.stderr
+    wait_until((run.directory / "core" / "core" / "history.db").exists, "it is where it has been from the start")
+    assert not (run.directory / "core" / "lab").exists()
+    assert run.end() == 0
+
+
 def test_an_instance_is_recorded_in_whichever_process_it_is(start: Start) -> None:
     alone = RECORDED.replace('"spi-sensor"', '"spi-sensor"\nisolate = true')
     run = start("--port", "0", configuration=alone)
