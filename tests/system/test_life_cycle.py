@@ -116,6 +116,8 @@ def test_status_says_that_settings_cannot_be_saved_until_they_can(start: Start, 
     assert setprop(run.port, "climate.sampling.period=7").returncode == 0
     wait_until(lambda: "its settings cannot be saved" in run.corectl("status").stdout, "status says so")
     folder.unlink()
+    # It would be tried again by itself, after some seconds.
+    assert setprop(run.port, "climate.CONFIG_PROCESS.CONFIG_SAVE=On").returncode == 0
     wait_until(lambda: (folder / "climate.json").exists(), "they are saved")
     wait_until(lambda: devices(run)["climate"]["unsaved"] == "", "status does not say so any more")
     assert run.end() == 0
