@@ -207,6 +207,11 @@ class Manager:
         while not any(line.startswith(wanted) for line in self.heard):
             self.heard += self.socket.recv(65536).decode().split("\n")
 
+    def take(self, count: int) -> None:
+        """Take so many datagrams."""
+        for _ in range(count):
+            self.socket.recv(65536)
+
     def __enter__(self) -> Manager:
         return self
 
@@ -237,6 +242,47 @@ def test_the_service_manager_hears_how_it_goes(start: Start, tmp_path: Path) -> 
         assert run.process.poll() is None
         assert run.end() == 0
         manager.until("STOPPING=1")
+
+
+BLOCKING = """
+import time
+import core
+core_api = 1
+
+class Stone(core.Device):
+    'Blocks the loop for ever when it is told to.'
+    go = core.SwitchVector("Go", members={"on": core.Switch(False)}, perm="rw", rule="AnyOfMany")
+
+    @go.on_new
+    def block(self, new):
+        time.sleep(1000)
+
+@core.hookimpl
+def core_register_devices():
+    return [Stone]
+"""
+
+
+def test_a_loop_that_is_blocked_is_silent_to_the_watchdog(start: Start, tmp_path: Path) -> None:
+    Site(tmp_path).install("stone", "stone", BLOCKING)
+    with Manager(tmp_path) as manager:
+        run = start(
+            configuration='[device.stone]\nplugin = "stone"\n[transport.server]\nport = 0\n',
+            NOTIFY_SOCKET=str(manager.path),
+            WATCHDOG_USEC="200000",
+            PYTHONPATH=str(tmp_path),
+        )
+        manager.until("READY=1")
+        manager.until("WATCHDOG=1")
+        with RawClient(run.port) as client:
+            client.until(rb'defSwitchVector[^>]*name="go"')
+            client.send(
+                b'<newSwitchVector device="stone" name="go"><oneSwitch name="on">On</oneSwitch></newSwitchVector>'
+            )
+            # It beats ten times in this time while the loop turns; what was sent before may still come.
+            manager.socket.settimeout(1.0)
+            with pytest.raises(TimeoutError):
+                manager.take(8)
 
 
 def test_reload_takes_an_instance_into_a_process_of_its_own_and_back(start: Start) -> None:
