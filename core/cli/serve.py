@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -123,11 +122,6 @@ def serve(
         with suppress(OSError):
             # pkill and indiwebmanager look for it; a launcher of Python's would show Python's name.
             COMMAND_NAME.write_text(INDISERVER)
-        if unix is None and is_taken(INDISERVER_SOCKET):
-            # Nobody has asked for it, so that it is no reason not to serve on the port.
-            screen.say(f"the Unix socket @{INDISERVER_SOCKET} belongs to another server; -u gives this one its own")
-        elif unix is None:
-            unix = INDISERVER_SOCKET
     options = Server.Options(
         host=host if host is not None else ("" if as_indiserver else "localhost"),
         port=port,
@@ -141,7 +135,10 @@ def serve(
     by_verbosity: tuple[Level, ...] = ("warning", "info", "debug")
     core_table = CoreTable(log_level=by_verbosity[min(verbose, 2)])
     lines = LogLines(screen, log_settings(with_log_options(Config(core_table), log)), run=name)
-    assembly = Assembly(transports=[Server("server", options)])
+    server = Server("server", options)
+    if as_indiserver and unix is None:
+        server.if_free = f"@{INDISERVER_SOCKET}"
+    assembly = Assembly(transports=[server])
     app = App(
         assembly,
         PluginSet([]),
@@ -168,14 +165,6 @@ def serve(
     with lines:
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)
-
-
-def is_taken(abstract: str) -> bool:
-    """Return whether somebody listens on an abstract Unix socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
-        probe.connect(f"\0{abstract}")
-        return True
-    return False
 
 
 async def _read_fifo(reader: FifoReader, commands: asyncio.Queue[FifoCommand], fleet: Fleet) -> None:

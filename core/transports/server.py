@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Annotated
 
 from msgspec import Meta
@@ -22,6 +23,8 @@ from core.transports.limits import (
     client_limits,
 )
 from core.transports.listening import Listener
+
+_log = logging.getLogger("core.transport")
 
 INDI_PORT = 7624
 Port = Annotated[int, Meta(ge=0, le=65535, description="TCP port; 0 lets the kernel choose one")]
@@ -48,6 +51,8 @@ class Server(Transport):
         write_deadline: WriteDeadline = DEFAULTS.write_deadline
 
     options: Options
+    if_free: str = ""
+    """A Unix socket to listen on as well that nobody has asked for: where it belongs to another, that is only said."""
     _listener: Listener | None = None
     _port = 0
 
@@ -58,7 +63,8 @@ class Server(Transport):
 
     def summary(self) -> str:
         """Return the address."""
-        also = f" and {self.options.socket}" if self.options.socket else ""
+        path = self.options.socket or self.if_free
+        also = f" and {path}" if path else ""
         return f"INDI server on {self.options.host or '*'}:{self.port}{also}"
 
     def visible(self) -> tuple[str, ...] | None:
@@ -70,6 +76,12 @@ class Server(Transport):
         options = self.options
         sockets = listen_tcp(options.host, options.port)
         self._port = int(sockets[0].getsockname()[1])
+        if self.if_free:
+            try:
+                sockets.append(listen_unix(self.if_free))
+            except PortInUse:
+                path, self.if_free = self.if_free, ""
+                _log.warning("the Unix socket %s belongs to another server; -u gives this one its own", path)
         if options.socket:
             try:
                 sockets.append(listen_unix(options.socket))
