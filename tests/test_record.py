@@ -340,6 +340,11 @@ def test_a_link_to_a_picture_stays_one(site: Site) -> None:
     assert (site.path / "there.svg").read_bytes().startswith(b"<svg ")
 
 
+def ticks(process: int) -> int:
+    """Return how much of the processor a process has used, in hundredths of a second."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11])
+
+
 def test_ctrl_c_ends_it_and_leaves_nothing_behind(site: Site) -> None:
     with subprocess.Popen(
         [CORECTL, "record", "breathe", "a.gif", "--seconds", "600"],
@@ -349,6 +354,8 @@ def test_ctrl_c_ends_it_and_leaves_nothing_behind(site: Site) -> None:
         stderr=subprocess.PIPE,
     ) as process:
         wait_until(lambda: bool(list(site.path.glob(".a.gif*"))), "it has begun")
+        begun = ticks(process.pid)
+        wait_until(lambda: ticks(process.pid) > begun + 20, "it films")
         os.kill(process.pid, signal.SIGINT)
         out, errors = process.communicate(timeout=60)
     assert (process.returncode, out, errors.strip()) == (130, b"", b"")

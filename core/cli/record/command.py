@@ -143,21 +143,21 @@ def _replacing(out: Path) -> Iterator[Callable[[bytes], None]]:
     """
     with _told(out):
         target = out.resolve()  # a link stays one
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
-        file = beside.open("xb")
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    with contextlib.ExitStack() as stack:
+        # Before there is a file, because Ctrl-C may come between any two steps.
+        stack.callback(beside.unlink, missing_ok=True)
+        with _told(out):
+            file = stack.enter_context(beside.open("xb", buffering=0))
 
-    def put(data: bytes) -> None:
-        with _told(out), file:
-            file.write(data)
-            file.flush()
-            beside.replace(target)
+        def put(data: bytes) -> None:
+            with _told(out):
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[file.write(rest) :]
+                beside.replace(target)
 
-    try:
         yield put
-    finally:
-        with contextlib.suppress(OSError):  # said already
-            file.close()
-        beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
