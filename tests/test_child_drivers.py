@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import os
@@ -506,6 +507,25 @@ def test_cancelled_again_and_again_while_it_ends() -> None:
             assert child.ends == ["killed by SIGKILL"]
 
     run(main)
+
+
+def test_without_a_descriptor_for_its_connection_it_is_tried_again() -> None:
+    tried: list[socket.socket] = []
+
+    async def work() -> None:
+        def on_start(end: socket.socket) -> None:
+            tried.append(end)
+            if len(tried) == 1:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        async with running("cat", on_start=on_start, first_delay=0.01, starts=0) as child:
+            await until(lambda: len(tried) == 2, "a second start")
+            # It may see the end of its stdin first.
+            assert child.ends[0].startswith("cannot be connected: [Errno 24] Too many open files; ")
+            assert tried[0].fileno() < 0
+            tried[1].close()
+
+    run(work)
 
 
 def test_an_error_of_the_caller_comes_out_when_all_is_ended() -> None:

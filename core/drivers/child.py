@@ -223,8 +223,12 @@ class ChildDriver:
                 self._since = self._seconds()
                 self._log.info("%s: started, process %d", self.name, self._process)
                 told = True
-                self._give(end)
-                await asyncio.wait([ward.ended])
+                try:
+                    self._give(end)
+                except OSError as error:  # no descriptor is left: there may be one when it is tried again
+                    self._blame = f"cannot be connected: {error}"
+                else:
+                    await asyncio.wait([ward.ended])
         finally:
             ward.end()
             try:
