@@ -13,6 +13,7 @@ from core.assembly import Assembly, ProgramStart
 from core.device import Device
 from core.errors import CoreError, PluginConflict
 from core.guard import is_failure
+from core.indi import proof
 from core.instance import Instance
 from core.isolation import IsolatedInstance
 from core.log.origin import INSTANCE
@@ -112,6 +113,7 @@ class App:
         Raises the CoreError of a transport that cannot be opened.
         """
         settle_allocator()
+        proof.load()
         try:
             _PluginLoop().run(self._serve_and_leave(ignore_signals_afterwards))
         except RuntimeError:  # how asyncio says that its loop was stopped by _leave

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 _parser: etree.XMLParser | None = None
 
 
-def prove(raw: bytes) -> etree._Element:
-    """Return the element that `raw` is; raise ProtocolError with lxml's reason if it is not well-formed."""
+def load() -> None:
+    """Import lxml and make the parser now, so that the first message need not wait for that."""
     from lxml import etree
 
     global _parser
@@ -28,6 +28,13 @@ def prove(raw: bytes) -> etree._Element:
             remove_pis=True,
             encoding="utf-8",
         )
+
+
+def prove(raw: bytes) -> etree._Element:
+    """Return the element that `raw` is; raise ProtocolError with lxml's reason if it is not well-formed."""
+    from lxml import etree
+
+    load()
     try:
         return etree.fromstring(raw, _parser)
     except etree.XMLSyntaxError as error:
