@@ -110,6 +110,9 @@ MISBEHAVIOUR = {
         "write(b''.join(define(name=f'p{n}') for n in range(100000))); mark(); wait()",
         "",
     ),
+    "a text of 14 MB": ("write(define() + set_text(b'x' * 14000000)); mark(); wait()", ""),
+    "sets without end": ("write(define())\nfor n in range(2000): write(set_text(b'y' * 50) * 100)\nmark(); wait()", ""),
+    "a hundred thousand devices": ("for n in range(100000): write(define(f'd{n}'))\nmark(); wait()", ""),
     "pings without end": (
         "write(define())\nfor n in range(2000): write(b'<pingRequest uid=\"%d\"/>' % n)\nmark(); wait()",
         "",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.attacks.arena import CORECTL, HERE, SECONDS, Arena, FifoServer, Script, Server, allowed, wait_until
+from tests.attacks.arena import ASK, CORECTL, HERE, SECONDS, Arena, FifoServer, Script, Server, allowed, wait_until
 from tests.attacks.test_drivers import make_driver, processes_with
 
 pytestmark = pytest.mark.system
@@ -23,6 +26,9 @@ END_SECONDS = 2.0
 NONSENSE = b"".join(
     b'<foo%d/><setTextVector device="heart" name="q%d" state="Ok"/>' % (number, number) for number in range(3000)
 )
+
+FLOOD = "write(define())\nmark()\nwhile True: write(set_text(b'x' * 99) * 100)"
+PERIOD = b'<newNumberVector device="climate" name="sampling"><oneNumber name="period">1</oneNumber></newNumberVector>'
 
 
 @pytest.fixture
@@ -87,6 +93,50 @@ def test_a_closed_stderr_delays_nobody(folder: Path, started: list[Server]) -> N
         client.send(NONSENSE)
         assert client.is_served()
     assert ends_in_time(server)
+
+
+def busy_client(server: Server, stop: threading.Event) -> None:
+    """Keep it busy with questions and commands until it closes."""
+    with contextlib.suppress(OSError, AssertionError), server.client(b"") as client:
+        while not stop.is_set() and client.send(ASK + PERIOD * 20):
+            pass
+
+
+def test_it_ends_in_time_while_clients_and_a_driver_flood_it(folder: Path, started: list[Server]) -> None:
+    driver = make_driver(folder, FLOOD)
+    server = Server(folder, more=f'[transport.evil]\ntype = "driver"\ncommand = "{driver}"\n')
+    started.append(server)
+    stop = threading.Event()
+    threads = [threading.Thread(target=busy_client, args=(server, stop)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(Path(f"{driver}.done").exists, "the flood to begin")
+        wait_until(lambda: server.cpu() > 1.5, "it to be busy")
+        assert ends_in_time(server)
+    finally:
+        stop.set()
+        server.process.kill()
+        for thread in threads:
+            thread.join()
+    assert not processes_with(driver)
+
+
+def test_descriptors_used_up_stop_nothing_for_long(folder: Path, started: list[Server]) -> None:
+    server = Server(folder, descriptors=48)
+    started.append(server)
+    with contextlib.ExitStack() as crowd:
+        for _ in range(120):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port), SECONDS))
+        server.says("cannot be accepted")
+        before = server.cpu()
+        select.select([], [], [], 1)  # a second of nothing, in which nothing is done
+        assert server.cpu() - before < 0.5
+    with server.client(b"") as client:
+        assert client.is_served()
+    server.says("heart: started")
+    assert ends_in_time(server)
+    assert "Traceback" not in server.log()
 
 
 def test_it_ends_in_time_with_a_driver_that_ignores_signals(folder: Path, started: list[Server]) -> None:

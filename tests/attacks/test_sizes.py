@@ -48,6 +48,7 @@ ENDLESS = {
 
 LEFT_ALONE = {
     "comment of 30 MB": (b"<!--", b"x", b"-->"),
+    "declarations without end": (b"", b'<?xml version="1.0"?>', b""),
     "processing instruction of 30 MB": (b"<?", b"x", b"?>"),
     "spaces of 30 MB": (b"", b" \n", b""),
 }
