@@ -12,7 +12,7 @@ from core.errors import CoreError, DefinitionError, ValueRefused
 from core.guard import is_failure
 from core.loop import Loop
 from core.options import Options as BaseOptions
-from core.properties import HANDLED, ON_NEW, Event, Listener, Vector
+from core.properties import EVENT_KINDS, HANDLED, ON_NEW, Event, EventKind, Listener, Vector
 from core.snooped import Snooped
 from core.ticks import BoundTick, Tick
 
@@ -77,7 +77,7 @@ class Device:
         self._closed_because: str | None = NOT_OPEN_YET
         self.log = logging.getLogger(f"core.device.{name}")
         self.vectors: dict[str, Vector[Any, Any]] = {}
-        self._listeners: list[Listener] = []
+        self._listeners: dict[str, tuple[Listener, ...]] = dict.fromkeys(EVENT_KINDS, ())
         self._tasks: set[asyncio.Task[Any]] = set()
         self.snoops: dict[tuple[str, str | None], bool] = {}
         self._failing: dict[str, str] = {}
@@ -197,10 +197,16 @@ class Device:
 
     # The rest is for the house: plumbing, the life cycle, the views.
 
-    def observe(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` every event from now on; call what is returned to end that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def observe(self, listener: Listener, *kinds: EventKind) -> Callable[[], None]:
+        """Tell `listener` every event from now on, or those of some kinds; call what is returned to end that."""
+        for kind in kinds or EVENT_KINDS:
+            self._listeners[kind] += (listener,)
+
+        def end() -> None:
+            for kind in kinds or EVENT_KINDS:
+                self._listeners[kind] = tuple(one for one in self._listeners[kind] if one is not listener)
+
+        return end
 
     def serve_always(self, vector: Vector[Any, Any], handler: HouseHandler, *, first: bool = False) -> None:
         """Have a vector of the house, before all others if `first`; `handler` takes its values even while closed."""
@@ -226,21 +232,20 @@ class Device:
                 task.cancel()
             await asyncio.wait(self._tasks)
 
-    async def take_new(
+    def take_new(
         self, vector: Vector[Any, Any], new: Mapping[str, Any], on_accepted: Callable[[], None] = lambda: None
-    ) -> None:
-        """Check what a client sent for a vector and give it to the plugin's handler.
+    ) -> Awaitable[None]:
+        """Check what a client sent for a vector, and return what gives it to the plugin's handler, to be awaited.
 
         `on_accepted` is called when that has accepted it, before the values are stored and told. Raises ValueRefused,
-        for the sender alone, if the device is not open, a rule is broken or the handler refuses it; any other failure
-        of the handler becomes the vector's state Alert.
+        for the sender alone, if the device is not open or a rule is broken, and so does what is awaited if the handler
+        refuses it; any other failure of the handler becomes the vector's state Alert.
         """
         accepted = self.check_new(vector, new)
         if (handler := self._always.get(vector.name)) is not None:
             on_accepted()
-            await handler(accepted)
-        else:
-            await self.handle_new(vector, accepted, on_accepted)
+            return handler(accepted)
+        return self.handle_new(vector, accepted, on_accepted)
 
     def check_new(self, vector: Vector[Any, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a client's `new` comes to; raise ValueRefused if it may not be."""
@@ -306,7 +311,7 @@ class Device:
             self.report_failure(task.get_name(), error)
 
     def _emit(self, event: Event) -> None:
-        for listener in tuple(self._listeners):
+        for listener in self._listeners[event.kind]:
             try:
                 listener(event)
             except BaseException as error:  # an observer that fails costs only what it observes

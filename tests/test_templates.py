@@ -77,9 +77,8 @@ def test_a_name_that_could_be_taken_for_a_hole_and_blobs_have_no_template() -> N
             SetTemplate("camera", vector, (member,))
 
 
-def test_a_template_is_of_no_use_when_the_timeout_has_changed() -> None:
-    numbers = NumberVector(name="values", members={"a": 1.0})
+def test_a_template_knows_with_which_timeout_it_was_made() -> None:
+    numbers = NumberVector(name="values", members={"a": 1.0}, timeout=3.0)
     template = SetTemplate("meter", numbers, ("a",))
-    assert template.fits(numbers)
-    numbers.timeout = 3.0
-    assert not template.fits(numbers)
+    assert (template.timeout, template.device) == (3.0, "meter")
+    assert b'timeout="3"' in template.write("Ok", {"a": 2.0})

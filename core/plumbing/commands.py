@@ -10,7 +10,7 @@ from core.errors import ProtocolError, ValueRefused
 from core.indi import Frame, VectorMessage, decode
 from core.indi.skeletons import Skeleton
 from core.plumbing.attachments import without_attachments
-from core.plumbing.wire import new_values, read_value
+from core.plumbing.wire import READERS, new_values
 from core.properties import Vector
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Command:
-    """Be one message with new values; `frame` is made of it only for who needs that."""
+    """Be one message with new values: a frame, or bytes of a skeleton's shape without references.
+
+    `frame` is made of the bytes only for who needs that.
+    """
 
     __slots__ = ("_frame", "_raw", "_skeleton", "device", "length", "name", "origin")
 
@@ -44,11 +47,9 @@ class Command:
     def values(self, vector: Vector[Any, Any]) -> dict[str, Any]:
         """Return the values for a vector; raise ProtocolError or ValueRefused for what does not fit it."""
         skeleton = self._skeleton
-        raw = self._raw
-        # A reference or a carriage return is read as something else by XML.
-        if skeleton is not None and b"&" not in raw and b"\r" not in raw:
-            texts = skeleton.texts(raw)
-            if len(texts) == len(skeleton.members) and skeleton.proper_kind == vector.kind:
+        if skeleton is not None and skeleton.proper_kind == vector.kind:
+            texts = skeleton.texts(self._raw)
+            if len(texts) == len(skeleton.members):
                 return self._read(skeleton, texts)
         message = decode(without_attachments(self.frame))
         if not isinstance(message, VectorMessage) or message.kind != vector.kind:
@@ -56,13 +57,14 @@ class Command:
         return new_values(message)
 
     def _read(self, skeleton: Skeleton, texts: tuple[bytes, ...]) -> dict[str, Any]:
-        kind = skeleton.proper_kind
+        read = READERS[skeleton.proper_kind]
+        name = ""
         new: dict[str, Any] = {}
-        for name, text in zip(skeleton.members, texts, strict=True):
-            try:
-                new[name] = read_value(kind, text.decode().strip())
-            except ProtocolError as error:
-                raise ValueRefused(f"{skeleton.name}.{name}: {error}") from None
+        try:
+            for name, text in zip(skeleton.members, texts, strict=True):  # for the error
+                new[name] = read(text.decode().strip())
+        except ProtocolError as error:
+            raise ValueRefused(f"{skeleton.name}.{name}: {error}") from None
         return new
 
 

@@ -14,7 +14,6 @@ from core.indi.messages import DelProperty, PingReply, PingRequest
 from core.plumbing.attachments import Attachments, count_attached, without_attachments
 from core.plumbing.holdings import Holdings
 from core.plumbing.interest import Interest
-from core.plumbing.lanes import Shape
 from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
 from core.plumbing.passage import Passage
 from core.plumbing.turns import LITTLE, SLICE
@@ -295,11 +294,6 @@ class Connection:
         origin._spent += 1
         if not self.closed and self.outbox.send(definitions.data, device=definitions.device, barrier=True):
             origin.wait_for(self)
-
-    def pass_sets(self, raw: bytes, shape: Shape, device: str) -> None:
-        """Queue a set of a device of this process."""
-        if not self.closed:
-            self.outbox.send_sets(raw, shape, device)
 
     def pass_parts(self, parts: list[bytes], frame: Frame, origin: Connection) -> None:
         """Queue a BLOB vector that was kept in pieces; `frame` is its beginning."""

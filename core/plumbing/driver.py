@@ -22,7 +22,7 @@ from core.plumbing.routes import Route
 from core.plumbing.snooping import SnoopQueue
 from core.plumbing.templates import SetTemplate
 from core.plumbing.wire import definition, deletion, notice, setting
-from core.properties import Event, Vector
+from core.properties import EVENT_KINDS, Event, Vector
 
 _log = logging.getLogger("core.driver")
 
@@ -63,7 +63,8 @@ class DeviceDriver:
         """Where news of other drivers go."""
         self._snooped: set[tuple[str, str | None]] = set()
         self._ways: dict[str, Way] = {}
-        self._silence = device.observe(self._tell)
+        others = [kind for kind in EVENT_KINDS if kind != "changed"]
+        self._silences = (device.observe(self._tell, *others), device.observe(self._tell_change, "changed"))
 
     @property
     def device(self) -> str:
@@ -82,7 +83,8 @@ class DeviceDriver:
     def receive_run(self, run: Run, origin: Connection) -> None:
         """Queue a run of new values for one vector."""
         skeleton = run.skeleton
-        if skeleton.name not in self._device.vectors:
+        # A reference or a carriage return is read as something else by XML.
+        if skeleton.name not in self._device.vectors or b"&" in run.data or b"\r" in run.data:
             for raw in skeleton.each(run.data):
                 self.receive(Frame(raw), origin)
             return
@@ -156,7 +158,8 @@ class DeviceDriver:
     async def close(self) -> None:
         """Cancel and await the commands that run, and tell nothing any more."""
         self.drop_commands()
-        self._silence()
+        for silence in self._silences:
+            silence()
         await self.snooping.close()
         await self.end_commands()
 
@@ -200,6 +203,7 @@ class DeviceDriver:
     async def _carry_out(self, queue: CommandQueue) -> None:
         """Carry out some of what has come, one command after another; one that has waited is the last."""
         device = self._device
+        echo = self._router.echo
         INSTANCE.set(device.name)
         for _ in range(COMMANDS_A_TURN):
             if not queue.commands:  # they were dropped before the first step
@@ -209,7 +213,7 @@ class DeviceDriver:
             vector = device.vectors.get(command.name)
             if vector is not None:
                 try:
-                    on_accepted = functools.partial(self._router.echo, command)
+                    on_accepted = functools.partial(echo, command)
                     await device.take_new(vector, command.values(vector), on_accepted)
                 except (ProtocolError, ValueRefused) as refusal:
                     command.origin.exceeded(f"new values for {device.name}.{vector.name}", str(refusal))
@@ -230,9 +234,7 @@ class DeviceDriver:
     def _tell(self, event: Event) -> None:
         """Make a message of an event, if anybody wants it."""
         vector = event.vector
-        if event.kind == "changed" and vector is not None:
-            self._tell_change(event, vector)
-        elif event.kind == "snooping":
+        if event.kind == "snooping":
             self._snoop()
         elif event.kind == "opened":
             early, self._early = self._early, deque()
@@ -248,28 +250,31 @@ class DeviceDriver:
             if self._router.wanted(self.device, vector.name):
                 self._router.tell(self._message(event, vector), self.device, vector.name)
 
-    def _tell_change(self, event: Event, vector: Vector[Any, Any]) -> None:
+    def _tell_change(self, event: Event) -> None:
         """Write the values that have changed, by a template where nothing but values is to be told."""
+        _, vector, members, message = event
+        if vector is None:
+            return
         router, name = self._router, vector.name
         way = self._ways.get(name)
         if way is None:
             way = self._ways[name] = Way()
         route = way.route
-        if route is None or not router.holds(route):
+        if route is None or route.version != router.version:
             route = way.route = router.route_of(self.device, name)
-        if not route.peers and not route.snooped and vector.kind != "BLOB":
+        if not route.outboxes and not route.snooped and vector.kind != "BLOB":
             return
         template = None
-        if not event.message and not route.snooped:
-            template = way.templates.get(event.members)
-            if template is None or not template.fits(vector):
-                template = self._new_template(way, vector, event.members)
+        if not message and not route.snooped:
+            template = way.templates.get(members)
+            if template is None or template.timeout != vector.timeout:
+                template = self._new_template(way, vector, members)
         if template is None:
             router.tell(self._message(event, vector), self.device, name)
             return
         raw = template.write(vector.state, vector.values)
-        for peer in route.peers or ():
-            peer.pass_sets(raw, template, self.device)
+        for outbox in route.outboxes:
+            outbox.send_sets(raw, template, template.device)
 
     def _new_template(self, way: Way, vector: Vector[Any, Any], names: tuple[str, ...]) -> SetTemplate | None:
         if len(way.templates) >= TEMPLATES_A_VECTOR or vector.kind == "BLOB":

@@ -58,7 +58,8 @@ class Router:
             lambda server, device: device not in self.drivers and self.owners.get(device, server) is server
         )
         """What servers behind us are told of BLOBs."""
-        self._version = 0
+        self.version = 0
+        """Of what is wanted by whom; it rises when somebody comes, goes or asks for something."""
         self._audience: tuple[int, tuple[Connection, ...]] = (-1, ())
 
     def look_at_memory(self) -> None:
@@ -67,7 +68,7 @@ class Router:
 
     def _changed(self) -> None:
         """Forget which way messages go: somebody has come or gone, or has asked for something."""
-        self._version += 1
+        self.version += 1
 
     # Coming and going
 
@@ -147,22 +148,16 @@ class Router:
         self._tell_snoopers(message, device, name, blob=blob)
 
     def route_of(self, device: str, name: str) -> Route:
-        """Return where the sets of a device of this process go, for as long as `holds` says so."""
+        """Return where the sets of a device of this process go, for as long as the `version` is the same."""
         peers = tuple(peer for peer in self.peers if peer.wants_message(device, name, blob=False))
-        return Route(self._version, peers, snooped=self._anybody_listens(device, name, blob=False))
-
-    def holds(self, route: Route) -> bool:
-        """Return whether nobody has come, gone, or asked for something since the route was made."""
-        return route.version == self._version
+        return Route(self.version, peers, snooped=self._anybody_listens(device, name, blob=False))
 
     def echo(self, command: Command) -> None:
         """Show new values that were accepted to the other clients, as indiserver does."""
-        self._echo(command.device, command.name, command.origin, lambda: command.frame)
-
-    def _echo(self, device: str, name: str | None, origin: Connection, frame: Callable[[], Frame]) -> None:
-        for peer in tuple(self.peers):
-            if peer is not origin and peer.role == "client" and peer.wants(device, name):
-                peer.pass_on(frame(), origin)
+        origin = command.origin
+        for peer in self._listening():
+            if peer is not origin and peer.role == "client" and peer.wants(command.device, command.name):
+                peer.pass_on(command.frame, origin)
 
     def snoop(self, driver: Driver, device: str, name: str | None, *, blobs: bool) -> None:
         """Let a driver of this process hear of another's device from now on, definitions of now included."""
@@ -206,7 +201,7 @@ class Router:
         """Route a run of messages at once; return those that have to be routed one by one."""
         skeleton = run.skeleton
         route: Route | None = skeleton.route
-        if route is None or route.version != self._version:
+        if route is None or route.version != self.version:
             route = skeleton.route = self._route(origin, skeleton)
         if route.driver is not None:
             route.driver.receive_run(run, origin)
@@ -251,7 +246,7 @@ class Router:
         peers: list[Connection] | None = None
         snooped = False
         if skeleton.is_command and device in self.drivers and origin.may_see(device):
-            return Route(self._version, (), snooped=False, driver=self.drivers[device])
+            return Route(self.version, (), snooped=False, driver=self.drivers[device])
         if device not in self.drivers and owner is not None:
             if skeleton.is_command and owner is not origin:
                 echo = [peer for peer in self.peers if peer.role == "client" and peer.wants(device, name)]
@@ -260,7 +255,7 @@ class Router:
                 peers = [peer for peer in self.peers if peer is not origin]
                 peers = [peer for peer in peers if peer.wants_message(device, name, blob=False)]
                 snooped = self._anybody_listens(device, name, blob=False)
-        return Route(self._version, tuple(peers) if peers is not None else None, snooped=snooped)
+        return Route(self.version, tuple(peers) if peers is not None else None, snooped=snooped)
 
     # BLOBs that come in pieces
 
@@ -338,7 +333,7 @@ class Router:
             driver.receive(frame, origin)
         elif owner is not None and owner is not origin:
             owner.pass_on(frame, origin)
-            self._echo(device, frame.name, origin, lambda: frame)
+            self.echo(Command(origin, frame=frame))
         elif origin.role == "client":
             known = ", ".join(sorted(name for name in (*self.drivers, *self.owners) if origin.may_see(name)))
             origin.say(f"there is no device {device!r}; there is {known or 'none'}")
@@ -346,9 +341,9 @@ class Router:
     def _listening(self) -> tuple[Connection, ...]:
         """Return the peers that have asked for anything at all; most drivers never do."""
         version, peers = self._audience
-        if version != self._version:
+        if version != self.version:
             peers = tuple(peer for peer in self.peers if peer.interest.asks)
-            self._audience = self._version, peers
+            self._audience = self.version, peers
         return peers
 
     def _news(self, origin: Connection, frame: Frame) -> None:

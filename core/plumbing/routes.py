@@ -19,13 +19,14 @@ class Route:
     `snooped` tells whether a device of this process listens.
     """
 
-    __slots__ = ("driver", "peers", "snooped", "version")
+    __slots__ = ("driver", "outboxes", "peers", "snooped", "version")
 
     def __init__(
         self, version: int, peers: tuple[Connection, ...] | None, *, snooped: bool, driver: Driver | None = None
     ) -> None:
         self.version = version
         self.peers = peers
+        self.outboxes = tuple(peer.outbox for peer in peers or ())
         self.snooped = snooped
         self.driver = driver
 

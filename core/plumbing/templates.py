@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from core.indi import encode, format_number
@@ -26,7 +27,7 @@ class SetTemplate:
     Raises ValueError for a vector that cannot have one: BLOBs are too long to be copied twice.
     """
 
-    __slots__ = ("_direct", "_format", "_names", "_timeout", "_writers", "has_message", "key")
+    __slots__ = ("_direct", "_format", "_pick", "_writers", "device", "has_message", "key", "timeout")
 
     def __init__(self, device: str, vector: Vector[Any, Any], names: tuple[str, ...]) -> None:
         attributes = {"state": HOLE, "timestamp": HOLE}
@@ -43,21 +44,18 @@ class SetTemplate:
         holes = ["%s", "%s", *(member.format if self._direct else "%s" for member in members), ""]
         self._format = "".join(literal + hole for literal, hole in zip(literals, holes, strict=True))
         self._writers = [_writer(member) for member in members]
-        self._names = names
-        self._timeout = vector.timeout
+        self._pick = _picker(names)
+        self.timeout = vector.timeout
+        """As it is written here."""
+        self.device = device
         self.key = (message.tag, device, vector.name, names)
         self.has_message = False
 
-    def fits(self, vector: Vector[Any, Any]) -> bool:
-        """Return whether nothing that is written in the template has changed since."""
-        return vector.timeout == self._timeout
-
     def write(self, state: str, values: Mapping[str, Any]) -> bytes:
         """Return the bytes of one set."""
-        if self._direct:
-            texts = [values[name] for name in self._names]
-        else:
-            texts = [write(values[name]) for write, name in zip(self._writers, self._names, strict=True)]
+        texts = self._pick(values)
+        if not self._direct:
+            texts = tuple(write(value) for write, value in zip(self._writers, texts, strict=True))
         return (self._format % (state, timestamp(), *texts)).encode()
 
     def count(self, _run: bytes) -> int:
@@ -67,6 +65,12 @@ class SetTemplate:
     def last(self, run: bytes) -> bytes:
         """Return the set."""
         return run
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 def _writer(member: Member[Any]) -> Writer:

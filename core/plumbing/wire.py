@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from core.errors import ProtocolError, ValueRefused
@@ -80,21 +80,25 @@ def new_values(message: VectorMessage) -> dict[str, Any]:
         if element.name in new:
             raise ValueRefused(f"{message.name}: member {element.name!r} was sent twice")
         try:
-            new[element.name] = _blob(element) if message.kind == "BLOB" else read_value(message.kind, element.text)
+            new[element.name] = _blob(element) if message.kind == "BLOB" else READERS[message.kind](element.text)
         except ProtocolError as error:
             raise ValueRefused(f"{message.name}.{element.name}: {error}") from None
     return new
 
 
-def read_value(kind: str, text: str) -> Any:
-    """Return the value that the text of a member writes; raise ProtocolError for text that is none of its kind."""
-    if kind == "Number":
-        return parse_number(text)
-    if kind == "Switch":
-        if text not in ("On", "Off"):
-            raise ProtocolError(f"{text[:40]!r} is neither On nor Off")
-        return text == "On"
-    return text
+def _read_switch(text: str) -> bool:
+    if text not in ("On", "Off"):
+        raise ProtocolError(f"{text[:40]!r} is neither On nor Off")
+    return text == "On"
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "Number": parse_number,
+    "Switch": _read_switch,
+    "Text": str,
+    "Light": str,
+}
+"""What makes a value of the text of a member, by its kind; they raise ProtocolError for text that is none."""
 
 
 def _blob(element: Element) -> BlobValue:
@@ -138,4 +142,4 @@ def _written(member: Member[Any], value: Any) -> str:
     return str(value)
 
 
-__all__ = ["definition", "deletion", "new_values", "notice", "read_value", "setting", "timestamp"]
+__all__ = ["READERS", "definition", "deletion", "new_values", "notice", "setting", "timestamp"]

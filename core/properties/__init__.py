@@ -1,6 +1,6 @@
 """Vectors and members: values, rules and events. Nothing here knows a byte of any protocol."""
 
-from core.properties.events import Event, Listener
+from core.properties.events import EVENT_KINDS, Event, EventKind, Listener
 from core.properties.members import STATES, Blob, BlobValue, Light, Member, Number, State, Switch, Text
 from core.properties.vectors import (
     HANDLED,
@@ -16,6 +16,7 @@ from core.properties.vectors import (
 )
 
 __all__ = [
+    "EVENT_KINDS",
     "HANDLED",
     "ON_NEW",
     "STATES",
@@ -23,6 +24,7 @@ __all__ = [
     "BlobValue",
     "BlobVector",
     "Event",
+    "EventKind",
     "Light",
     "LightVector",
     "Listener",

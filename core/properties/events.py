@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from core.properties.vectors import Vector
 
 EventKind = Literal["defined", "changed", "deleted", "message", "snooping", "opened", "lost"]
+EVENT_KINDS: tuple[EventKind, ...] = get_args(EventKind)
 
 
 class Event(NamedTuple):

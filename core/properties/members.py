@@ -18,6 +18,8 @@ STATES: tuple[State, ...] = ("Idle", "Ok", "Busy", "Alert")
 FORMAT = re.compile(r"%[-+ 0#]*[0-9]*(?:\.[0-9]+)?l?[eEfFgGm]")
 """What a number may be formatted with; clients in C pass it to printf with a double."""
 
+LARGEST_QUICK = 1 << 62
+
 V = TypeVar("V")
 
 
@@ -75,6 +77,8 @@ class Number(Member[float]):
         """Return `value` as a finite float; raise ValueRefused for anything else."""
         if value.__class__ is float and math.isfinite(value):
             return value  # what nearly all are, and the quickest to see
+        if value.__class__ is int and -LARGEST_QUICK < value < LARGEST_QUICK:
+            return float(value)
         if isinstance(value, bool) or not isinstance(value, Real):
             raise ValueRefused(f"a number is needed, not {value!r}")
         try:
@@ -87,7 +91,7 @@ class Number(Member[float]):
 
     def accept_new(self, value: Any) -> float:
         """Return `value` as a float within min and max; raise ValueRefused for anything else."""
-        number = self.accept(value)
+        number: float = value if value.__class__ is float and math.isfinite(value) else self.accept(value)
         if self.min < self.max and not self.min <= number <= self.max:
             raise ValueRefused(f"{number:g} is out of range, {self.min:g} to {self.max:g} is allowed")
         return number

@@ -123,7 +123,7 @@ class Vector(Generic[M, V]):
         vector becomes Ok. Raises DefinitionError for an unknown member and ValueRefused for a wrong value; then
         nothing has changed.
         """
-        new = {**(values or {}), **more} if more else values or {}
+        new = more if not values else {**values, **more} if more else values
         accepted: dict[str, V] = {}
         for name, value in new.items():
             member = self.members.get(name)
