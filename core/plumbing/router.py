@@ -223,12 +223,15 @@ class Router:
         """Route definitions of one device at once; return those that have to be routed one by one."""
         device = definitions.device
         plain = origin.role == "driver" and not self._anybody_listens(device, None, blob=False)
-        if not plain or b"message" in definitions.data or b"<defBLOBVector" in definitions.data:
+        if not plain or b"message" in definitions.data:
             return definitions.frames()
         if not self._owns(origin, device, defining=True):
             return iter(())
         if any(origin.holdings.define(device, name) for _, _, name in definitions.each):
             return definitions.frames()  # which are refused from there on
+        for _, tag, name in definitions.each:
+            if tag == "defBLOBVector":
+                self.blob_wishes.defined(origin, device, name)
         for peer in self._listening():
             wanted = peer.interest.wants_all(device) if peer is not origin and peer.may_see(device) else False
             if wanted:
