@@ -212,3 +212,20 @@ def test_what_would_keep_the_parser_busy_is_refused_before_its_end(much: bytes) 
     stream = MessageStream()
     with pytest.raises(ProtocolError, match="more than"):
         list(taken(stream, much))
+
+
+def test_what_is_a_run_as_a_whole_is_told_at_once_and_nothing_else_is() -> None:
+    stream = learnt()
+    changed = PLAIN.replace(b"000000001", b"2")
+    list(taken(stream, PLAIN))
+    assert isinstance(stream.whole_run(changed), Run)
+    for data in (changed[:-5], changed + b"<", b" " + changed, changed.replace(b"\n2\n", b"\n\xff\n"), changed[:50], IMAGE):
+        assert stream.whole_run(data) is None
+    stream.append(changed[:50])
+    assert stream.next_piece() is None
+    assert stream.whole_run(changed) is None
+    assert list(taken(stream, changed[50:])) == [changed.strip()]
+    assert isinstance(stream.whole_run(changed), Run)
+    stream.append(b"<!-- ")
+    assert stream.next_piece() is None
+    assert stream.whole_run(changed) is None

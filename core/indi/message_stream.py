@@ -132,6 +132,18 @@ class MessageStream(Framer):
             return self._opening()
         return element
 
+    def whole_run(self, data: bytes) -> Run | None:
+        """Return a run that `data` is as a whole, if nothing else waits; otherwise it has to be appended.
+
+        That is what a quick exchange consists of, and it is spared all looking for beginnings and ends.
+        """
+        skeleton = self._last
+        if skeleton is None or self._verb or self._start >= 0 or self._until or self._at != len(self._buffer):
+            return None
+        if skeleton.end_of_run(data, 0) != len(data) or not is_proper(data):
+            return None
+        return Run(skeleton, data)
+
     def learn(self, frame: Frame) -> None:
         """Take note of an element that is well-formed, so that others like it need not be proven again."""
         if not frame.is_known:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import math
+import select
 import selectors
 import threading
 import time
@@ -44,6 +46,8 @@ _FAR = 0.02
 _NEAR = 0.005
 
 
+Reader = tuple[Callable[[], None], contextvars.Context]
+"""What is called when a file can be read."""
 Event = tuple[selectors.SelectorKey, int]
 """A file that is ready, and for what."""
 
@@ -64,7 +68,11 @@ class Waiting(selectors.EpollSelector):
         self._agenda = agenda
         self._clock = clock
         self._timer: KernelTimer | None = None
-        self._readers: dict[int, tuple[Callable[[], None], contextvars.Context]] = {}
+        self._readers: dict[int, Reader] = {}
+        self._called: list[tuple[int, Reader]] = []
+        # The selector's own: from a number to what asyncio knows of the file.
+        self._fd_to_key: dict[int, selectors.SelectorKey]
+        self._selector: select.epoll
         if not clock.virtual:
             try:
                 self._timer = KernelTimer()
@@ -125,10 +133,9 @@ class Waiting(selectors.EpollSelector):
             self._looked = now = agenda.now()
             if watchdog is not None:
                 watchdog.turn_follows(now)
-            if events and self._readers:
-                rest = self._call_readers(events)
-                goes_on = len(rest) < len(events)
-                events = rest
+            if self._called:
+                goes_on = True
+                self._call_readers()
         agenda.turn = None
         first = agenda.first()
         if first is not None and first <= now:
@@ -140,22 +147,17 @@ class Waiting(selectors.EpollSelector):
                 contextvars.copy_context().run(agenda.run_due)
         return events, goes_on
 
-    def _call_readers(self, events: list[Event]) -> list[Event]:
-        """Call who reads from the files that can be read; return the others, for asyncio."""
-        readers = self._readers
-        rest: list[Event] = []
-        for event in events:
-            key, mask = event
-            reader = readers.get(key.fd) if mask == selectors.EVENT_READ else None
-            if reader is None:
-                rest.append(event)
+    def _call_readers(self) -> None:
+        called, self._called = self._called, []
+        for descriptor, reader in called:
+            # One that was called before it may have taken it away.
+            if self._readers.get(descriptor) is not reader:
                 continue
             callback, context = reader
             try:
                 context.run(callback)
             except Exception as error:
                 self.loop.call_exception_handler({"message": f"{callback!r}, a reader, failed", "exception": error})
-        return rest
 
     def close(self) -> None:
         """Give everything back."""
@@ -209,8 +211,26 @@ class Waiting(selectors.EpollSelector):
             events = super().select(timeout)
         else:
             timer.arm(first)
-            events = self._without_timer(super().select(timeout))
+            events = self._gather(timeout)
         return events
+
+    def _gather(self, timeout: float | None) -> list[Event]:
+        """Wait; remember the readers that are called at once, and return the other files."""
+        try:
+            ready = self._selector.poll(-1 if timeout is None else math.ceil(timeout * 1e3) * 1e-3)
+        except InterruptedError:
+            return []
+        events: list[Event] = []
+        readers, called = self._readers, self._called
+        for descriptor, event in ready:
+            if event == select.EPOLLIN and (reader := readers.get(descriptor)) is not None:
+                called.append((descriptor, reader))
+            elif (key := self._fd_to_key.get(descriptor)) is not None:
+                wanted = (event & ~select.EPOLLIN and selectors.EVENT_WRITE) | (
+                    event & ~select.EPOLLOUT and selectors.EVENT_READ
+                )
+                events.append((key, wanted & key.events))
+        return self._without_timer(events) if events else events
 
     def _wait_virtually(self, timeout: float | None, first: int | None, now: int) -> list[Event]:
         # What real files have to say comes first; only then may time pass.

@@ -16,6 +16,7 @@ from core.plumbing.holdings import Holdings
 from core.plumbing.interest import Interest
 from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
 from core.plumbing.passage import Passage
+from core.plumbing.routes import NOTHING
 from core.plumbing.turns import LITTLE, SLICE
 from core.plumbing.wire import notice
 
@@ -118,6 +119,11 @@ class Connection:
 
     def feed(self, data: bytes) -> None:
         """Take bytes of the peer; one that sends what is not INDI is told why and closed."""
+        if not self._held and (run := self._stream.whole_run(data)) is not None:
+            self._backlog = self.router.receive_run(self, run)
+            if self._backlog is not NOTHING:
+                self._go_on()
+            return
         self._stream.append(data)
         if len(data) > LITTLE and self.role == "client" and self.router.turns.busy:
             self.hold(self)

@@ -19,16 +19,13 @@ from core.plumbing.commands import Command
 from core.plumbing.connection import Connection
 from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
-from core.plumbing.routes import Driver, Route
+from core.plumbing.routes import NOTHING, Driver, Route
 from core.plumbing.turns import Turns
 
 if TYPE_CHECKING:
     from core.plumbing.traffic import Traffic
 
 _log = logging.getLogger("core.router")
-
-
-NOTHING: Iterator[bytes] = iter(())
 
 
 class Router:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from core.indi import Frame, Run, VectorMessage
@@ -10,6 +10,10 @@ from core.indi import Frame, Run, VectorMessage
 if TYPE_CHECKING:
     from core.plumbing.connection import Connection
     from core.plumbing.snooping import SnoopQueue
+
+
+NOTHING: Iterator[bytes] = iter(())
+"""What is left to be routed one by one of a run that was routed as a whole."""
 
 
 class Route:

@@ -74,6 +74,9 @@ class _ShownStream(MessageStream):
         super().__init__(**arguments)
         self._show = show
 
+    def whole_run(self, data: bytes) -> Run | None:
+        return None  # so that it comes as a piece
+
     def next_piece(self) -> Piece | None:
         piece = super().next_piece()
         if piece is not None and not isinstance(piece, Skipped):
