@@ -89,7 +89,7 @@ def test_like_messages_come_in_one_run_after_a_few() -> None:
     assert run.skeleton.last(run.data) == PLAIN
     assert list(run.skeleton.each(run.data)) == [PLAIN, changed, PLAIN]
     assert run.skeleton.said(run.data) == [b"a text", "Grüße".encode(), b"a text"]
-    assert run.skeleton.texts(changed) == (b"\n2\n    ", b"-1.5")
+    assert run.skeleton.texts(changed + changed) == [(b"\n2\n    ", b"-1.5")] * 2
     assert run.skeleton.members == ("SEQ", "VAL")
 
 
@@ -219,7 +219,14 @@ def test_what_is_a_run_as_a_whole_is_told_at_once_and_nothing_else_is() -> None:
     changed = PLAIN.replace(b"000000001", b"2")
     list(taken(stream, PLAIN))
     assert isinstance(stream.whole_run(changed), Run)
-    for data in (changed[:-5], changed + b"<", b" " + changed, changed.replace(b"\n2\n", b"\n\xff\n"), changed[:50], IMAGE):
+    for data in (
+        changed[:-5],
+        changed + b"<",
+        b" " + changed,
+        changed.replace(b"\n2\n", b"\n\xff\n"),
+        changed[:50],
+        IMAGE,
+    ):
         assert stream.whole_run(data) is None
     stream.append(changed[:50])
     assert stream.next_piece() is None

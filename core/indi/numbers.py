@@ -12,6 +12,7 @@ LONGEST = 100
 
 # No digit may be taken by two parts of an expression: it would be tried both ways, and digits are what attackers send.
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_DECIMAL_MEMBER = re.compile(rb"[ \t\r\n]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\r\n]*")
 _SEXAGESIMAL = re.compile(
     r"([+-]?)([0-9]+)(?:\s*[:;]\s*|\s+)([0-9]+(?:\.[0-9]*)?)(?:(?:\s*[:;]\s*|\s+)([0-9]+(?:\.[0-9]*)?))?"
 )
@@ -40,6 +41,15 @@ def parse_number(text: str) -> float:
     sign, whole, minutes, seconds = parts.groups()
     number = float(whole) + float(minutes) / 60 + float(seconds or 0) / 3600
     return -number if sign == "-" else number
+
+
+def read_number(raw: bytes) -> float:
+    """Return the number that the text of a member writes, as `parse_number` does, sooner where it is decimal."""
+    if len(raw) <= LONGEST and _DECIMAL_MEMBER.fullmatch(raw):
+        number = float(raw)
+        if math.isfinite(number):
+            return number
+    return parse_number(raw.decode())
 
 
 def format_number(value: float, form: str) -> str:

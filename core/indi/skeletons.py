@@ -116,16 +116,16 @@ class Skeleton:
             at = following
         yield run[at:]
 
-    def texts(self, message: bytes) -> tuple[bytes, ...]:
-        """Return the text of each member of one message of a run, as it came."""
+    def texts(self, run: bytes) -> list[tuple[bytes, ...]]:
+        """Return the texts of the members of each message of a run, as they came."""
         if self._one is None:
             literals, end = self._literals
             pattern = b"".join(
                 re.escape(literal) + (b"(" + hole + b")" if hole == _TEXT else hole) for literal, hole in literals
             )
             self._one = re.compile(pattern + re.escape(end))
-        match = self._one.match(message)
-        return match.groups() if match is not None else ()
+        found = self._one.findall(run)
+        return [(text,) for text in found] if self._one.groups == 1 else found if self._one.groups else []
 
     def said(self, run: bytes) -> list[bytes]:
         """Return what the messages of a run say to people, as it came."""

@@ -7,7 +7,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ProtocolError, ValueRefused
-from core.indi import Frame, VectorMessage, decode
+from core.indi import Frame, Run, VectorMessage, decode
+from core.indi.numbers import read_number
 from core.indi.skeletons import Skeleton
 from core.plumbing.attachments import without_attachments
 from core.plumbing.wire import READERS, new_values
@@ -18,24 +19,42 @@ if TYPE_CHECKING:
 
 
 class Command:
-    """Be one message with new values: a frame, or bytes of a skeleton's shape without references.
+    """Be one message with new values: a frame, or bytes of a skeleton's shape with the `texts` of its members.
 
     `frame` is made of the bytes only for who needs that.
     """
 
-    __slots__ = ("_frame", "_raw", "_skeleton", "device", "length", "name", "origin")
+    __slots__ = ("_frame", "_raw", "_skeleton", "_texts", "device", "length", "name", "origin")
 
     def __init__(
-        self, origin: Connection, *, frame: Frame | None = None, skeleton: Skeleton | None = None, raw: bytes = b""
+        self,
+        origin: Connection,
+        frame: Frame | None = None,
+        skeleton: Skeleton | None = None,
+        raw: bytes = b"",
+        texts: tuple[bytes, ...] = (),
     ) -> None:
         self.origin = origin
         self._frame = frame
         self._skeleton = skeleton
         self._raw = raw
-        self.device = skeleton.device if skeleton is not None else (frame.device or "") if frame is not None else ""
-        self.name = skeleton.name if skeleton is not None else (frame.name or "") if frame is not None else ""
-        """Of the vector."""
-        self.length = len(raw) if frame is None else len(frame.raw)
+        self._texts = texts
+        if skeleton is not None:
+            self.device, self.name, self.length = skeleton.device, skeleton.name, len(raw)
+        elif frame is not None:
+            self.device, self.name, self.length = frame.device or "", frame.name or "", len(frame.raw)
+
+    @classmethod
+    def of_run(cls, origin: Connection, run: Run) -> list[Command]:
+        """Return the commands of a run."""
+        skeleton, data = run.skeleton, run.data
+        # A reference or a carriage return is read as something else by XML.
+        plain = skeleton.proper_kind and b"&" not in data and b"\r" not in data
+        texts = skeleton.texts(data) if plain else []
+        if texts and len(texts[0]) == len(skeleton.members):
+            pairs = zip(skeleton.each(data), texts, strict=True)
+            return [cls(origin, None, skeleton, raw, each) for raw, each in pairs]
+        return [cls(origin, Frame(raw)) for raw in skeleton.each(data)]
 
     @property
     def frame(self) -> Frame:
@@ -48,21 +67,23 @@ class Command:
         """Return the values for a vector; raise ProtocolError or ValueRefused for what does not fit it."""
         skeleton = self._skeleton
         if skeleton is not None and skeleton.proper_kind == vector.kind:
-            texts = skeleton.texts(self._raw)
-            if len(texts) == len(skeleton.members):
-                return self._read(skeleton, texts)
+            return self._read(skeleton)
         message = decode(without_attachments(self.frame))
         if not isinstance(message, VectorMessage) or message.kind != vector.kind:
             raise ValueRefused(f"{vector.name} is a {vector.kind} vector, {self.frame.tag} does not fit it")
         return new_values(message)
 
-    def _read(self, skeleton: Skeleton, texts: tuple[bytes, ...]) -> dict[str, Any]:
-        read = READERS[skeleton.proper_kind]
+    def _read(self, skeleton: Skeleton) -> dict[str, Any]:
         name = ""
         new: dict[str, Any] = {}
         try:
-            for name, text in zip(skeleton.members, texts, strict=True):  # for the error
-                new[name] = read(text.decode().strip())
+            if skeleton.proper_kind == "Number":
+                for name, text in zip(skeleton.members, self._texts, strict=True):  # for the error
+                    new[name] = read_number(text)
+            else:
+                read = READERS[skeleton.proper_kind]
+                for name, text in zip(skeleton.members, self._texts, strict=True):  # for the error
+                    new[name] = read(text.decode().strip())
         except ProtocolError as error:
             raise ValueRefused(f"{skeleton.name}.{name}: {error}") from None
         return new

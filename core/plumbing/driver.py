@@ -75,21 +75,19 @@ class DeviceDriver:
         """Queue new values."""
         name = frame.name or ""
         if name in self._device.vectors:
-            self._queue(name, [Command(origin, frame=frame)], len(frame.raw), origin)
+            self._queue(name, [Command(origin, frame)], len(frame.raw), origin)
             return
         known = ", ".join(self._device.vectors)
         origin.send(notice(f"{self.device} has no property {name!r}; it has {known}", self.device))
 
     def receive_run(self, run: Run, origin: Connection) -> None:
         """Queue a run of new values for one vector."""
-        skeleton = run.skeleton
-        # A reference or a carriage return is read as something else by XML.
-        if skeleton.name not in self._device.vectors or b"&" in run.data or b"\r" in run.data:
-            for raw in skeleton.each(run.data):
-                self.receive(Frame(raw), origin)
+        name = run.skeleton.name
+        if name in self._device.vectors:
+            self._queue(name, Command.of_run(origin, run), len(run.data), origin)
             return
-        commands = [Command(origin, skeleton=skeleton, raw=raw) for raw in skeleton.each(run.data)]
-        self._queue(skeleton.name, commands, len(run.data), origin)
+        for raw in run.skeleton.each(run.data):
+            self.receive(Frame(raw), origin)
 
     def _queue(self, name: str, commands: Sequence[Command], length: int, origin: Connection) -> None:
         self._bytes += length

@@ -333,7 +333,7 @@ class Router:
             driver.receive(frame, origin)
         elif owner is not None and owner is not origin:
             owner.pass_on(frame, origin)
-            self.echo(Command(origin, frame=frame))
+            self.echo(Command(origin, frame))
         elif origin.role == "client":
             known = ", ".join(sorted(name for name in (*self.drivers, *self.owners) if origin.may_see(name)))
             origin.say(f"there is no device {device!r}; there is {known or 'none'}")
