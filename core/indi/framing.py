@@ -90,6 +90,12 @@ class Framer:
             self._buffer += data
         self._moved(consumed)
 
+    def forget(self) -> None:
+        """Drop what has come: nothing more is wanted of this stream, which may live on for a while."""
+        self._buffer = b""
+        self._start = self._tag_start = -1
+        self._at = self._depth = 0
+
     def _moved(self, by: int) -> None:
         """Take note that the buffer begins so many bytes later."""
         self._at -= by

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 
+_LIBC = ctypes.CDLL(None)
 # malloc.h of glibc.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -21,7 +22,13 @@ OWN_MAPPING = 1 << 20
 
 def settle_allocator() -> bool:
     """Tell the C library what to keep; return whether it is one that listens, as only glibc is."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(_LIBC, "mallopt", None)
     if mallopt is None:
         return False
     return bool(mallopt(_M_TRIM_THRESHOLD, KEPT)) and bool(mallopt(_M_MMAP_THRESHOLD, OWN_MAPPING))
+
+
+def give_back() -> None:
+    """Return what is free in the middle of the heap: a buffer that grew there leaves a hole."""
+    if (trim := getattr(_LIBC, "malloc_trim", None)) is not None:
+        trim(0)

@@ -392,6 +392,9 @@ class Connection:
             self._abort("its driver has ended")
             self.outbox.close()
             self.router.detach(self)
+            # The connection is part of circles, which Python finds only now and then.
+            self._stream.forget()
+            self._backlog = NOTHING
         end()
 
     def _abort(self, why: str) -> None:

@@ -6,13 +6,18 @@ but what the process has; beyond the limit the peer for which most is held has t
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from core.plumbing.allocator import give_back
+
 LOOK_EVERY = 0.1
+GIVE_BACK_AFTER = 0.5
+"""How many seconds after much was held what is free is given back to the machine."""
 WORTH_A_LOOK = 1 << 20
 """A peer for which less is held never has to go."""
 
@@ -52,6 +57,7 @@ class Memory:
         self.limit = limit or default_limit()
         self.maximum_unfinished = maximum_unfinished
         self._next_look = 0.0
+        self._giving_back: asyncio.TimerHandle | None = None
 
     def look(self, holders: Sequence[Holder]) -> None:
         """Let the peer go for which most is held, if the process has grown beyond the limit."""
@@ -59,16 +65,36 @@ class Memory:
         if now < self._next_look:
             return
         self._next_look = now + LOOK_EVERY
-        unfinished = sum(holder.unfinished for holder in holders)
-        if unfinished > self.maximum_unfinished:
-            worst = max(holders, key=lambda holder: holder.unfinished)
-            worst.refuse(f"{unfinished} bytes of unfinished messages are held, {worst.unfinished} of them for it")
+        if self._giving_back is None:
+            self._wait_until_little_is_held()
+        self._bound_unfinished(holders)
         used = resident()
         if used <= self.limit or not holders:
             return
         largest = max(holders, key=lambda holder: holder.held)
         if largest.held > WORTH_A_LOOK:
             largest.refuse(f"memory is short ({used >> 20} MiB used), and {largest.held} bytes are held for it")
+
+    def _bound_unfinished(self, holders: Sequence[Holder]) -> None:
+        unfinished = sum(holder.unfinished for holder in holders)
+        if unfinished <= self.maximum_unfinished:
+            return
+        for worst in sorted(holders, key=lambda holder: holder.unfinished, reverse=True):
+            length = worst.unfinished
+            worst.refuse(f"{unfinished} bytes of unfinished messages are held, {length} of them for it")
+            unfinished -= length
+            if unfinished <= self.maximum_unfinished:
+                return
+
+    def _wait_until_little_is_held(self) -> None:
+        self._giving_back = asyncio.get_running_loop().call_later(GIVE_BACK_AFTER, self._give_back)
+
+    def _give_back(self) -> None:
+        if time.monotonic() < self._next_look + GIVE_BACK_AFTER / 2:
+            self._wait_until_little_is_held()
+            return
+        self._giving_back = None
+        give_back()
 
 
 def resident() -> int:
