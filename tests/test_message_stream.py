@@ -197,6 +197,12 @@ def test_comments_between_messages_are_skipped_some_at_a_time() -> None:
     assert isinstance(pieces[-1], Run)
 
 
+@given(st.lists(st.integers(1, 300), max_size=30))
+def test_comments_that_are_torn_are_skipped_as_well(sizes: list[int]) -> None:
+    data = b" <!-- a - > b -->\n<?xml version='1.0'?>" * 40 + PLAIN
+    assert without_space_between(through(data, sizes)) == without_space_between(PLAIN)
+
+
 @pytest.mark.parametrize(
     "much",
     [

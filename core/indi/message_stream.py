@@ -122,7 +122,10 @@ class MessageStream(Framer):
         """Return the next piece, None if there is none yet; raise ProtocolError for what is none."""
         if self._verb:
             return self._next_of_blob()
-        if self._start < 0 and not self._until:
+        if self._start < 0:
+            if self._until and not self._skip_section():
+                self._drop_consumed()
+                return None
             if self._at == len(self._buffer):
                 return None
             if self._buffer.__class__ is bytes and (piece := self._seen_before()) is not None:
