@@ -1,6 +1,7 @@
 #!/bin/bash
-# test.sh VENV: run every test there is. The board's go first, so that the output ends with
-# the closing line of the many; without a kernel they are among the many, skipped with the reason.
+# test.sh VENV: run every test there is. The board's run beside the many, since the test kernel
+# takes one CPU and as long; their output comes last. Without a kernel they are among the many,
+# skipped with the reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=$PWD/$1/bin/python
@@ -9,11 +10,20 @@ python=$PWD/$1/bin/python
 
 board=0 others=0
 if why=$(tests/board/kernel/build.sh --can); then
-	tools/test_board.sh "$1" || board=$?
+	log=$(mktemp)
+	set -m  # a process group of its own, to be ended as a whole
+	tools/test_board.sh "$1" >"$log" 2>&1 </dev/null &
+	guest=$!
+	set +m
+	trap 'kill -- -"$guest" 2>/dev/null || true; rm -f "$log"' EXIT
+	trap 'exit 130' INT TERM
 	"$python" -m pytest --ignore=tests/board || others=$?
+	wait "$guest" || board=$?
+	cat "$log"
 else
 	echo "tests/board: skipped: $why"
 	NO_BOARD=$why "$python" -m pytest || others=$?
 fi
-[ $board = 0 ] || echo "tests/board failed on the test kernel: see above the other tests" >&2
+[ $board = 0 ] || echo "tests/board failed on the test kernel" >&2
+[ $others = 0 ] || echo "other tests failed: see above those of the test kernel" >&2
 exit $((others ? others : board))
