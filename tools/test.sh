@@ -11,11 +11,10 @@ python=$PWD/$1/bin/python
 board=0 others=0
 if why=$(tests/board/kernel/build.sh --can); then
 	log=$(mktemp)
-	set -m  # a process group of its own, to be ended as a whole
-	tools/test_board.sh "$1" >"$log" 2>&1 </dev/null &
+	# A session of its own, to be ended as a whole; beside the others it takes longer.
+	UML_TIMEOUT=${UML_TIMEOUT:-1500} setsid tools/test_board.sh "$1" >"$log" 2>&1 </dev/null &
 	guest=$!
-	set +m
-	trap 'kill -- -"$guest" 2>/dev/null || true; rm -f "$log"' EXIT
+	trap 'pkill -KILL -s "$guest" || true; rm -f "$log"' EXIT
 	trap 'exit 130' INT TERM
 	"$python" -m pytest --ignore=tests/board || others=$?
 	wait "$guest" || board=$?
