@@ -14,7 +14,7 @@ if why=$(tests/board/kernel/build.sh --can); then
 	# A session of its own, to be ended as a whole; beside the others it takes longer.
 	UML_TIMEOUT=${UML_TIMEOUT:-1500} setsid tools/test_board.sh "$1" >"$log" 2>&1 </dev/null &
 	guest=$!
-	trap 'pkill -KILL -s "$guest" || true; rm -f "$log"' EXIT
+	trap 'pkill -TERM -s "$guest" || true; rm -f "$log"' EXIT
 	trap 'exit 130' INT TERM
 	"$python" -m pytest --ignore=tests/board || others=$?
 	wait "$guest" || board=$?
