@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -159,8 +161,12 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match=r"cannot read .*not a database"):
         History(tmp_path / "text.db")
     (tmp_path / "empty.db").touch()
-    with pytest.raises(HistoryError, match="no recording of core"):
+    with pytest.raises(HistoryMissing, match="it has only been begun"):
         History(tmp_path / "empty.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "foreign.db")) as foreign:
+        foreign.execute("CREATE TABLE something (one)")
+    with pytest.raises(HistoryError, match="no recording of core"):
+        History(tmp_path / "foreign.db")
 
 
 @pytest.mark.parametrize(
