@@ -5,20 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core import hookimpl
+from core.late_class import LateClass
 
 if TYPE_CHECKING:
-    from core.device import Device
     from core.hookspecs import Check, Proposal
 
 core_api = 1
 
 
-@hookimpl
-def core_register_devices() -> list[type[Device]]:
-    """Return the sensors, and the logger on an SD card."""
-    from plugin_spi_sensor.devices import SENSORS, CardLogger
+DEVICES = {
+    "bme280": ("bme280", "Bme280Sensor"),
+    "bme680": ("bme680", "Bme680Sensor"),
+    "mcp3008": ("mcp3xxx", "Mcp3008Sensor"),
+    "mcp3208": ("mcp3xxx", "Mcp3208Sensor"),
+    "max31855": ("max31855", "Max31855Sensor"),
+    "max31865": ("max31865", "Max31865Sensor"),
+    "adxl345": ("adxl345", "Adxl345Sensor"),
+    "generic": ("generic", "GenericSensor"),
+    "card-logger": ("card_logger", "CardLogger"),
+}
+"""The module and the class of each kind: whoever lists plugins need not import them."""
 
-    return [*SENSORS, CardLogger]
+
+@hookimpl
+def core_register_devices() -> list[LateClass]:
+    """Return the sensors, and the logger on an SD card."""
+    return [LateClass(kind, f"{__name__}.devices.{module}", name) for kind, (module, name) in DEVICES.items()]
 
 
 @hookimpl

@@ -246,7 +246,7 @@ EXAMPLE = Path(__file__).parent.parent / "examples" / "shared_bus.toml"
 
 def of_the_example() -> dict[str, Any]:
     """Return the devices that the example describes, by name."""
-    kinds = {kind.kind: kind for kind in core_register_devices()}
+    kinds = {one.kind: one.load() for one in core_register_devices()}
     made = {}
     for name, table in tomllib.loads(EXAMPLE.read_text())["device"].items():
         kind = kinds[table.pop("type")]

@@ -15,7 +15,9 @@ from plugin_spi_sensor.devices.bme280 import Bme280Sensor
 
 def test_it_registers_the_sensor() -> None:
     assert plugin_spi_sensor.core_api == API_VERSION
-    assert plugin_spi_sensor.core_register_devices() == [*SENSORS, CardLogger]
+    registered = plugin_spi_sensor.core_register_devices()
+    assert [one.load() for one in registered] == [*SENSORS, CardLogger]
+    assert [one.kind for one in registered] == [one.load().kind for one in registered]
     assert SENSORS[0] is Bme280Sensor
     assert len({sensor.kind for sensor in SENSORS}) == len(SENSORS)
 
