@@ -116,11 +116,7 @@ class Bme280Sensor(SpiSensor):
     async def change_oversampling(self, new: dict[str, float]) -> None:
         """Measure with other settings from now on; refuse those with which the chip cannot finish in a period."""
         settings = replace(self._settings, **check_codes(new))
-        if (shortest := self._takes(settings)) > self.sampling["period"]:
-            raise ValueRefused(
-                f"oversampling: a measurement would take {shortest:.3f} s, longer than the period of "
-                f"{self.sampling['period']:g} s; set sampling.period first"
-            )
+        self.check_fits_period(self._takes(settings), "oversampling: ")
         self._settings = settings
         if self._chip is not None:
             self._chip.settings = settings

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, get_args
 
 from msgspec import Meta
 
-from core import Light, LightVector, Number, NumberVector, ValueRefused
+from core import Light, LightVector, Number, NumberVector
 from plugin_spi_sensor.adafruit.chips import AdafruitBme680
 from plugin_spi_sensor.chips.bme280 import Oversampling
 from plugin_spi_sensor.chips.bme680 import BAUDRATE, AirFilter, Bme680, Settings
@@ -134,11 +134,7 @@ class Bme680Sensor(SpiSensor):
         self._change(settings)
 
     def _change(self, settings: Settings) -> None:
-        if (shortest := settings.conversion_seconds) > self.sampling["period"]:
-            raise ValueRefused(
-                f"a measurement would take {shortest:.3f} s, longer than the period of {self.sampling['period']:g} s; "
-                "set sampling.period first"
-            )
+        self.check_fits_period(settings.conversion_seconds)
         self._settings = settings
         if self._chip is not None:
             self._chip.settings = settings

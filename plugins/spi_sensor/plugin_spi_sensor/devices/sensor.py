@@ -261,6 +261,15 @@ class SpiSensor(Device, abc.ABC):
             return ""
         return f"at least {math.ceil(shortest * 1000) / 1000:g} s are needed, which a measurement takes"
 
+    def check_fits_period(self, seconds: float, subject: str = "") -> None:
+        """Raise ValueRefused, beginning with the subject, if a measurement of so many seconds is too long for it."""
+        period = self.sampling["period"]
+        if seconds > period:
+            raise ValueRefused(
+                f"{subject}a measurement would take {seconds:.3f} s, longer than the period of {period:g} s; "
+                "set sampling.period first"
+            )
+
     def _set_up_vectors(self) -> None:
         options, members = self.options, self.reading.members
         for key in ("offset", "scale", "low", "high"):
