@@ -168,7 +168,7 @@ class Session:
             messages.append(link.ping())
         try:
             await link.send(*messages)
-        except BaseException:
+        except BaseException:  # whatever it is, cancellation included, the link is nobody's then
             await link.close()
             raise
         return link

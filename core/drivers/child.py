@@ -248,8 +248,7 @@ class ChildDriver:
     def _give(self, end: socket.socket) -> None:
         try:
             self._on_start(end)
-        except BaseException:
-            # It may not have been taken; and closed twice it harms nobody.
+        except BaseException:  # it may not have been taken; and closed twice it harms nobody
             end.close()
             raise
 

@@ -198,8 +198,7 @@ class Lenders:
             _current[loop] = lender
         try:
             awaited = context.run(lender.first, coroutine)
-        except BaseException:
-            # The error of its coroutine has ended the runner too.
+        except BaseException:  # the error of its coroutine, of whatever kind, has ended the runner too
             lender.renew()
             awaited = _ENDED
             raise

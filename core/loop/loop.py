@@ -126,7 +126,7 @@ class Loop:
         checked = checked_coroutine(coroutine, "run_later")
         try:
             after = delay_of(seconds)
-        except BaseException:
+        except BaseException:  # nobody else would close the coroutine, whatever is wrong with the time
             checked.close()
             raise
         return self._add(BackgroundTask(self, checked, after=after))

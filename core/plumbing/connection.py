@@ -166,20 +166,17 @@ class Connection:
         try:
             # A message before this one may have ended it, or shown that somebody is behind.
             while not (self.closed or (self._held and self._waits_for_others) or self._reads_no_answers):
-                if (kept := next(self._backlog, None)) is not None:
-                    self._route_frame(kept if isinstance(kept, Frame) else Frame(kept))
-                elif (piece := self._stream.next_piece()) is None:
+                piece = next(self._backlog, None) or self._stream.next_piece()
+                if piece is None:
                     self._has_routed_all()
                     return
-                elif isinstance(piece, Run):
+                if isinstance(piece, Run):
                     self._backlog = self.router.receive_run(self, piece)
                 elif isinstance(piece, Definitions):
                     self._spent += len(piece.each) - 1
                     self._backlog = self.router.receive_definitions(self, piece)
-                elif isinstance(piece, bytes):
-                    self._route_frame(Frame(piece))
-                elif isinstance(piece, Frame):
-                    self._route_frame(piece)
+                elif isinstance(piece, bytes | Frame):
+                    self._route_frame(piece if isinstance(piece, Frame) else Frame(piece))
                 elif not isinstance(piece, Skipped):
                     self._pass_blob(piece)
                 self._spent += 1

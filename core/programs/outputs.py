@@ -34,7 +34,7 @@ class Lit:
             for target in self._targets:
                 lit += 1
                 target.set(True)
-        except BaseException:
+        except BaseException:  # however it ends, what was lit is not left on
             darken(self._targets[:lit])
             raise
 
