@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from core.errors import ProtocolError
+from core.indi.character_set import BASE64
 from core.indi.framing import MAXIMUM_ATTRIBUTES, MAXIMUM_MARKUP
 from core.indi.proof import prove, write
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
 _BLOB_START = re.compile(rb"<oneBLOB(?=[\s/>])(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
 _ENCODED_LENGTH = re.compile(rb"\senclen\s*=\s*(?:\"[^\"]*\"|'[^']*')")
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n\t "
 MAXIMUM_REFERENCES = 200_000
 """How many times `&lt;` and the like may be in a message: each takes the parser as long as a hundred letters."""
 
@@ -148,11 +148,6 @@ class Frame:
         return b"".join([*parts, self.raw[at:]])
 
 
-def base64_only(body: bytes) -> bool:
-    """Return whether bytes are characters of base64 and white space alone."""
-    return not body.translate(None, _BASE64)
-
-
 def without_false_length(tag: bytes, body: bytes) -> bytes:
     """Return the start tag of a BLOB without `enclen` if its `body`, or the beginning of it, is not broken in lines."""
     break_at = body.find(b"\n", 2, 2 + _LINE)
@@ -175,7 +170,7 @@ def _without_bodies(raw: bytes) -> tuple[bytes, tuple[bytes, ...]]:
         end = raw.find(b"<", at)
         body = raw[at : end if end >= 0 else len(raw)]
         # A comment or an element inside would hide from the check what stands behind it.
-        if not base64_only(body) or not raw.startswith(b"</oneBLOB", end):
+        if not BASE64.covers(body) or not raw.startswith(b"</oneBLOB", end):
             raise ProtocolError("a BLOB is not base64")
         bodies.append(body)
         at = end if end >= 0 else len(raw)

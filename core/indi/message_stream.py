@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.errors import ProtocolError
-from core.indi.frame import Frame, base64_only, without_false_length
+from core.indi.character_set import BASE64
+from core.indi.frame import Frame, without_false_length
 from core.indi.framing import MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
 from core.indi.shapes import Shapes
-from core.indi.skeletons import Skeleton, Skeletons, is_proper
+from core.indi.skeletons import Skeleton, Skeletons
 
 LONG_BLOB = 4096
 """From how many bytes on a BLOB vector that has not arrived whole is given out in pieces."""
@@ -143,9 +144,8 @@ class MessageStream(Framer):
         skeleton = self._last
         if skeleton is None or self._verb or self._start >= 0 or self._until or self._at != len(self._buffer):
             return None
-        if skeleton.end_of_run(data, 0) != len(data) or not is_proper(data):
-            return None
-        return Run(skeleton, data)
+        run = skeleton.run_at(data, 0)
+        return Run(skeleton, run) if len(run) == len(data) else None
 
     def learn(self, frame: Frame) -> None:
         """Take note of an element that is well-formed, so that others like it need not be proven again."""
@@ -157,8 +157,8 @@ class MessageStream(Framer):
         data = bytes(self._buffer)
         at = self._at
         skeleton = self._last
-        end = skeleton.end_of_run(data, at) if skeleton is not None else at
-        if end == at:
+        run = skeleton.run_at(data, at) if skeleton is not None else b""
+        if not run:
             if data[at] in b" \t\r\n":
                 space = _SPACE.match(data, at)
                 at = space.end() if space is not None else at
@@ -168,15 +168,11 @@ class MessageStream(Framer):
             found = self._skeletons.find(data, at)
             if found is None:
                 return self._of_known_shape(data, at)
-            skeleton, end = found
-            self._last = skeleton
+            self._last, run = found
+            skeleton = self._last
         if skeleton is None:
             return None
-        # A copy where it is not the whole: a few bytes that wait must not hold all that was read.
-        run = data[at:end] if at or end < len(data) else data
-        if not is_proper(run):
-            return None
-        self._at = end
+        self._at = at + len(run)
         return Run(skeleton, run)
 
     def _of_known_shape(self, data: bytes, at: int) -> Frame | Definitions | None:
@@ -227,7 +223,7 @@ class MessageStream(Framer):
             if stop > at:
                 body = bytes(buffer) if at == 0 and stop == len(buffer) else bytes(buffer[at:stop])
                 self._count(len(body))
-                if not base64_only(body):
+                if not BASE64.covers(body):
                     raise ProtocolError("a BLOB is not base64")
                 self._at = stop
                 return BlobPart(body)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
-READ_SIZE = 1 << 18
+READ_SIZE = 1 << 19
 USUAL_SIZE = 1 << 16
 """What is asked for until that much is there: a buffer for more costs a call of the kernel each time."""
 MAXIMUM_DESCRIPTORS = 16
