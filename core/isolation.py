@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import shlex
-import socket
 import sys
 from asyncio import TaskGroup
 from collections.abc import Iterable, Mapping
@@ -21,6 +20,7 @@ from core.config import VERSION, CoreTable, Table, toml_key
 from core.config_text import toml_value
 from core.control_path import socket_path
 from core.drivers.executable import Executable
+from core.drivers.stdio import Stdio
 from core.indi import PingRequest
 from core.loop import Loop
 from core.plumbing import Router
@@ -129,11 +129,11 @@ class IsolatedInstance(Executable):
         self._has_spoken = True
         self._unanswered = 0
 
-    def _started(self, sock: socket.socket) -> None:
+    def _started(self, stdio: Stdio) -> None:
         self.process = self.child.statistics.process if self.child is not None else None
         self._has_spoken = False
         self._unanswered = 0
-        super()._started(sock)
+        super()._started(stdio)
         if self._router is not None:
             self._router.reserved[self.name] = self._connection
 

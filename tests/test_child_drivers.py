@@ -24,6 +24,7 @@ import pytest
 from core.drivers import ChildDriver, original_descriptor_limit
 from core.drivers.guardian import descendants
 from core.drivers.stderr_log import LONGEST, LineLog
+from core.drivers.stdio import Stdio
 from core.errors import ConfigError, LoopError
 from core.loop import Loop
 from core.testing import VirtualClock
@@ -54,7 +55,7 @@ class Child:
 
     def __init__(self, *command: str, **options: Any) -> None:
         self.mark = uuid.uuid4().hex
-        self.sockets: list[socket.socket] = []
+        self.sockets: list[Stdio] = []
         self.ends: list[str] = []
         self.times: list[float] = []
         environment = {**options.pop("environment", os.environ), MARK: self.mark}
@@ -62,14 +63,18 @@ class Child:
         self.driver = ChildDriver(command, environment=environment, **given)
         self.task: asyncio.Task[None]
 
-    def _on_start(self, end: socket.socket) -> None:
-        self.sockets.append(end)
+    def _on_start(self, stdio: Stdio) -> None:
+        self.sockets.append(stdio)
         self.times.append(Loop.current().now() / 1e9)
-        end.setblocking(False)
+        stdio.stdout.setblocking(False)
 
     @property
-    def socket(self) -> socket.socket:
-        return self.sockets[-1]
+    def stdin(self) -> socket.socket:
+        return self.sockets[-1].stdin
+
+    @property
+    def stdout(self) -> socket.socket:
+        return self.sockets[-1].stdout
 
     @property
     def processes(self) -> set[int]:
@@ -85,7 +90,7 @@ class Child:
         seen = b""
         async with asyncio.timeout(SECONDS):
             while True:
-                data = await asyncio.get_running_loop().sock_recv(self.socket, 65536)
+                data = await asyncio.get_running_loop().sock_recv(self.stdout, 65536)
                 assert data, f"the end came before {pattern!r}: {seen!r}"
                 seen += data
                 if found := re.search(pattern, seen):
@@ -168,22 +173,24 @@ def guardian_of(process: int) -> int:
 # What a driver gets.
 
 
-def test_stdin_and_stdout_are_one_socket_and_nothing_else_is_inherited() -> None:
+def test_stdin_and_stdout_are_sockets_and_nothing_else_is_inherited() -> None:
     async def main() -> None:
         reader, writer = os.pipe()
         os.set_inheritable(writer, True)
         async with running("cat") as child:
             process = child.driver.statistics.process
             assert process is not None
-            child.socket.send(b"to and fro\n")
+            child.stdin.send(b"to and fro\n")
             await child.read_until(b"to and fro\n")
             ends = links_of(process)
             assert set(ends) == {"0", "1", "2"}
-            assert ends["0"] == ends["1"]
+            assert ends["0"] != ends["1"]
             assert ends["0"].startswith("socket:")
+            assert ends["1"].startswith("socket:")
             assert ends["2"].startswith("pipe:")
-            assert child.socket.family is socket.AF_UNIX
-            assert child.socket.type is socket.SOCK_STREAM
+            for end in child.stdin, child.stdout:
+                assert end.family is socket.AF_UNIX
+                assert end.type is socket.SOCK_STREAM
         os.close(reader)
         os.close(writer)
 
@@ -192,7 +199,8 @@ def test_stdin_and_stdout_are_one_socket_and_nothing_else_is_inherited() -> None
 
 def test_descriptors_pass_with_the_bytes() -> None:
     script = (
-        "import socket; s = socket.socket(fileno=0); d = socket.recv_fds(s, 9, 1)[1]; s.send(open(d[0], 'rb').read())"
+        "import os, socket; s = socket.socket(fileno=0); d = socket.recv_fds(s, 9, 1)[1];"
+        "os.write(1, open(d[0], 'rb').read())"
     )
 
     async def main() -> None:
@@ -200,7 +208,7 @@ def test_descriptors_pass_with_the_bytes() -> None:
         os.write(writer, b"through the pipe")
         os.close(writer)
         async with running(*PYTHON, script) as child:
-            socket.send_fds(child.socket, [b"x"], [reader])
+            socket.send_fds(child.stdin, [b"x"], [reader])
             os.close(reader)
             await child.read_until(b"through the pipe")
 
@@ -441,7 +449,7 @@ def test_one_that_closes_its_socket_lives_on_until_it_is_given_up() -> None:
     async def main() -> None:
         async with running(*PYTHON, script, restarts=1, first_delay=0.001) as child:
             async with asyncio.timeout(SECONDS):
-                assert await asyncio.get_running_loop().sock_recv(child.socket, 1) == b""
+                assert await asyncio.get_running_loop().sock_recv(child.stdout, 1) == b""
             assert len(child.processes) == 1
             assert child.ends == []
             child.driver.fail("its stdout is closed")
@@ -462,7 +470,7 @@ def test_restart_is_at_once_and_not_counted() -> None:
             await until(lambda: len(child.sockets) == 2, "it is started again")
             assert child.ends == ["killed by SIGTERM"]
             assert child.driver.statistics.process not in {first, None}
-            child.socket.send(b"still\n")
+            child.stdin.send(b"still\n")
             await child.read_until(b"still")
 
     run(main)
@@ -510,11 +518,11 @@ def test_cancelled_again_and_again_while_it_ends() -> None:
 
 
 def test_without_a_descriptor_for_its_connection_it_is_tried_again() -> None:
-    tried: list[socket.socket] = []
+    tried: list[Stdio] = []
 
     async def work() -> None:
-        def on_start(end: socket.socket) -> None:
-            tried.append(end)
+        def on_start(stdio: Stdio) -> None:
+            tried.append(stdio)
             if len(tried) == 1:
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
@@ -522,15 +530,15 @@ def test_without_a_descriptor_for_its_connection_it_is_tried_again() -> None:
             await until(lambda: len(tried) == 2, "a second start")
             # It may see the end of its stdin first.
             assert child.ends[0].startswith("cannot be connected: [Errno 24] Too many open files; ")
-            assert tried[0].fileno() < 0
+            assert tried[0].stdin.fileno() < 0
             tried[1].close()
 
     run(work)
 
 
 def test_an_error_of_the_caller_comes_out_when_all_is_ended() -> None:
-    def on_start(end: socket.socket) -> None:
-        end.close()
+    def on_start(stdio: Stdio) -> None:
+        stdio.close()
         raise ZeroDivisionError
 
     async def main() -> None:

@@ -1,7 +1,7 @@
 """ChildDriver: an external INDI driver as a child process, started again when it ends.
 
-stdin and stdout are one Unix stream socket, as under indiserver since 1.9.7, so that descriptors can be passed along
-with BLOBs; stderr is a pipe that goes to our log. How the process and all that it starts are ended for certain is told
+stdin and stdout are Unix stream sockets (`core.drivers.stdio`), so that descriptors can be passed along with BLOBs;
+stderr is a pipe that goes to our log. How the process and all that it starts are ended for certain is told
 in guardian.py.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.drivers.guardianship import Guardianship
 from core.drivers.stderr_log import LineLog, StderrLog
+from core.drivers.stdio import Stdio
 from core.drivers.ward import Ward, settled
 from core.errors import ConfigError, LoopError
 from core.loop import Loop
@@ -57,10 +57,10 @@ class ChildStatistics:
 class ChildDriver:
     """Run an INDI executable, again and again.
 
-    `on_start` is called each time it has been started, with our end of the socket that is its stdin and stdout; the
-    socket is the caller's to read, write and close. `on_end` is called once for each `on_start`, when the process is
+    `on_start` is called each time it has been started, with our ends of its stdin and stdout; they are the caller's to
+    read, write and close. `on_end` is called once for each `on_start`, when the process is
     gone, with the reason in words ("exit status 3", "killed by SIGSEGV"); what it wrote last may still lie in the
-    socket. Where it cannot be started neither is called, and the log and the statistics say why. What either raises
+    sockets. Where it cannot be started neither is called, and the log and the statistics say why. What either raises
     comes out of `run`, when the driver has been ended.
 
     A program without a slash in its name is sought on the PATH of `environment` (ours if None). `restarts` is how often
@@ -75,7 +75,7 @@ class ChildDriver:
         command: Sequence[str],
         *,
         name: str,
-        on_start: Callable[[socket.socket], None],
+        on_start: Callable[[Stdio], None],
         on_end: Callable[[str], None],
         environment: Mapping[str, str] | None = None,
         restarts: int | None = None,
@@ -195,7 +195,7 @@ class ChildDriver:
         self._blame = ""
         self._unusable = False
         try:
-            ward, end, stderr = guardianship.start(self.name, self.command, environment)
+            ward, stdio, stderr = guardianship.start(self.name, self.command, environment)
         except OSError as error:
             self._failures += 1
             self._last_end = f"cannot be started: {error}"
@@ -203,7 +203,7 @@ class ChildDriver:
         self._ward = ward
         log = StderrLog(self._lines or self.name, stderr)
         try:
-            await self._live(ward, end)
+            await self._live(ward, stdio)
         finally:
             try:
                 # What it has started may outlive it by half a second.
@@ -212,7 +212,7 @@ class ChildDriver:
                 self._ward = None
                 log.close()
 
-    async def _live(self, ward: Ward, end: socket.socket) -> None:
+    async def _live(self, ward: Ward, stdio: Stdio) -> None:
         """Tell of the start and of the end, however this is left."""
         told = False
         try:
@@ -224,7 +224,7 @@ class ChildDriver:
                 self._log.info("%s: started, process %d", self.name, self._process)
                 told = True
                 try:
-                    self._give(end)
+                    self._give(stdio)
                 except OSError as error:  # no descriptor is left: there may be one when it is tried again
                     self._blame = f"cannot be connected: {error}"
                 else:
@@ -240,16 +240,16 @@ class ChildDriver:
                     self._last_end = f"{self._blame}; {why}" if self._blame else why
                     self._on_end(self._last_end)
                 else:
-                    end.close()
+                    stdio.close()
                     self._failures += 1
                     self._unusable = ward.unusable
                     self._last_end = f"cannot be started: {why}"
 
-    def _give(self, end: socket.socket) -> None:
+    def _give(self, stdio: Stdio) -> None:
         try:
-            self._on_start(end)
+            self._on_start(stdio)
         except BaseException:  # it may not have been taken; and closed twice it harms nobody
-            end.close()
+            stdio.close()
             raise
 
     def _seconds(self) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from msgspec import Meta, field
 
 from core.drivers.child import ChildDriver
 from core.drivers.peer import connect_driver
+from core.drivers.stdio import Stdio
 from core.errors import CoreError
 from core.options import Options as BaseOptions
 from core.plumbing import Connection, Router, Transport
@@ -73,12 +73,12 @@ class Executable(Transport):
         if self._connection is not None:
             self._connection.close()
 
-    def _started(self, sock: socket.socket) -> None:
+    def _started(self, stdio: Stdio) -> None:
         if self._router is None:
             raise CoreError(f"{self.summary()} has not been opened")
-        # A descriptor of our own: the child's end of life closes the one that it gave.
-        own = sock.dup()
-        sock.close()
+        # Descriptors of our own: the child's end of life closes those that it gave.
+        own = stdio.duplicate()
+        stdio.close()
         self._connection = connect_driver(
             self._router,
             own,

@@ -138,7 +138,7 @@ def execute(command: Strings, environment: Strings) -> tuple[str, int]:
     return reason, number
 
 
-def start(order: bytes, ends: list[int]) -> tuple[int, str]:
+def start(order: bytes, ends: Sequence[int]) -> tuple[int, str]:
     """Fork and execute a driver with `ends` as stdin, stdout and stderr; return its id, or 0 and the reason.
 
     The id is negative where the reason lasts until somebody mends it: there is no such program, say.
@@ -232,7 +232,7 @@ def send(number: int, *processes: int) -> None:
             continue
 
 
-def guard(signals: Signals, control: socket.socket, chief: int, order: bytes, ends: list[int]) -> None:
+def guard(signals: Signals, control: socket.socket, chief: int, order: bytes, ends: Sequence[int]) -> None:
     """Run a driver from its start to the end of all its descendants."""
     prctl(_SET_PDEATHSIG, signal.SIGTERM)
     prctl(_SET_CHILD_SUBREAPER, 1)
@@ -247,7 +247,7 @@ def guard(signals: Signals, control: socket.socket, chief: int, order: bytes, en
 
     tell("guardian", os.pidfd_open(os.getpid()))
     driver, reason = start(order, ends)
-    for end in set(ends):
+    for end in ends:
         os.close(end)
     if reason:
         tell(f"{'unusable' if driver < 0 else 'failed'} {reason}")
@@ -310,7 +310,7 @@ def command_guardians(orders: socket.socket, master: int) -> None:
                 _, received = receive_with(orders, 64)
             except OSError:  # what has woken us is the end of who gives the orders
                 received = []
-            over = len(received) != 4
+            over = len(received) != 5
             if not over:
                 guardian = os.fork()
                 if guardian == 0:
@@ -331,22 +331,22 @@ def send_with(control: socket.socket, data: bytes, descriptors: Sequence[int]) -
 
 
 def receive_with(control: socket.socket, size: int) -> tuple[bytes, list[int]]:
-    """Return a message and up to four descriptors, which no child inherits; raise BlockingIOError if there is none."""
+    """Return a message and up to five descriptors, which no child inherits; raise BlockingIOError if there is none."""
     flags = socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-    data, rights, _, _ = control.recvmsg(size, socket.CMSG_SPACE(4 * array.array("i").itemsize), flags)
+    data, rights, _, _ = control.recvmsg(size, socket.CMSG_SPACE(5 * array.array("i").itemsize), flags)
     descriptors = array.array("i")
     for _, _, right in rights:
         descriptors.frombytes(right[: len(right) // descriptors.itemsize * descriptors.itemsize])
     return data, descriptors.tolist()
 
 
-def guard_and_exit(signals: Signals, chief: int, control: int, command: int, stdio: int, stderr: int) -> NoReturn:
+def guard_and_exit(signals: Signals, chief: int, control: int, command: int, *stdio: int) -> NoReturn:
     """Be a guardian, just forked; how this process ends tells its chief whether all is in order."""
     status = 1
     try:
         with open(command, "rb") as file:
             order = file.read()
-        guard(signals, socket.socket(fileno=control), chief, order, [stdio, stdio, stderr])
+        guard(signals, socket.socket(fileno=control), chief, order, stdio)
         status = 0
     except BaseException:  # the chief's code, further up, is not for this process
         sys.excepthook(*sys.exc_info())

@@ -16,6 +16,7 @@ from typing import ClassVar
 from core.drivers import guardian
 from core.drivers.descriptor_limit import original_descriptor_limit
 from core.drivers.stderr_log import StderrLog
+from core.drivers.stdio import Stdio
 from core.drivers.ward import Ward, settled
 
 __all__ = ["Guardianship"]
@@ -23,7 +24,7 @@ __all__ = ["Guardianship"]
 _log = logging.getLogger("core.driver")
 
 SOCKET_BUFFER = 1 << 22
-"""How many bytes are asked of the kernel for a driver's socket, in each direction; net.core.wmem_max caps it."""
+"""How many bytes are asked of the kernel for a driver's sockets, in each direction; net.core.wmem_max caps it."""
 
 PATIENCE = 2.0
 """For how many seconds the chief guardian may go on after its last driver, before it is killed."""
@@ -54,10 +55,8 @@ class Guardianship:
                 if mine._chief is not None:
                     await mine._chief.end()
 
-    def start(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str]
-    ) -> tuple[Ward, socket.socket, int]:
-        """Order a driver; return its ward, our end of its stdin and stdout, and the end of its stderr to read.
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> tuple[Ward, Stdio, int]:
+        """Order a driver; return its ward, our ends of its stdin and stdout, and the end of its stderr to read.
 
         Raises OSError if we have no descriptors, processes or memory left.
         """
@@ -65,8 +64,9 @@ class Guardianship:
             self._chief = _Chief()
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             control, their_control = _pair(socket.SOCK_SEQPACKET, ours, theirs)
-            end, their_end = _pair(socket.SOCK_STREAM, ours, theirs)
-            for each in (end, their_end):
+            stdin, their_stdin = _pair(socket.SOCK_STREAM, ours, theirs)
+            stdout, their_stdout = _pair(socket.SOCK_STREAM, ours, theirs)
+            for each in (stdin, their_stdin, stdout, their_stdout):
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
             reading, writing = os.pipe()
             ours.callback(os.close, reading)
@@ -83,10 +83,10 @@ class Guardianship:
                     )
                 )
             os.lseek(order, 0, os.SEEK_SET)
-            self._chief.give([their_control.fileno(), order, their_end.fileno(), writing])
+            self._chief.give([their_control.fileno(), order, their_stdin.fileno(), their_stdout.fileno(), writing])
             ward = Ward(name, control)
             ours.pop_all()
-        return ward, end, reading
+        return ward, Stdio(stdin, stdout), reading
 
 
 class _Chief:

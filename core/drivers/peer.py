@@ -5,15 +5,16 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 
+from core.drivers.stdio import Stdio
 from core.indi import VERSION, GetProperties
 from core.plumbing import Connection, PeerLimits, Router
 from core.transports.channel import StreamChannel
-from core.transports.ends import SocketEnd
+from core.transports.ends import SocketEnd, StdinEnd
 
 
 def connect_driver(
     router: Router,
-    sock: socket.socket,
+    ends: socket.socket | Stdio,
     peer: str,
     *,
     device: str | None = None,
@@ -22,11 +23,12 @@ def connect_driver(
     on_lost: Callable[[], None] = lambda: None,
     limits: PeerLimits | None = None,
 ) -> Connection:
-    """Make a driver's connection of a socket and ask for its properties, or for those of one device.
+    """Make a driver's connection and ask for its properties, or for those of one device.
 
-    The connection owns the socket; `on_heard` is called whenever anything comes, `on_lost` once when it has ended.
+    The connection owns its `ends`; `on_heard` is called whenever anything comes, `on_lost` once when it has ended.
     """
-    end = SocketEnd(sock)
+    source = SocketEnd(ends.stdout if isinstance(ends, Stdio) else ends)
+    sink = StdinEnd(ends.stdin) if isinstance(ends, Stdio) else source
     connection: Connection
 
     def on_data(data: bytes) -> None:
@@ -43,7 +45,7 @@ def connect_driver(
         connection.ended()
         connection.close()
 
-    channel = StreamChannel(end, end, on_data=on_data, on_end=ended, on_lost=lost)
+    channel = StreamChannel(source, sink, on_data=on_data, on_end=ended, on_lost=lost)
     connection = Connection(router, channel, peer, role="driver", remote=remote, limits=limits)
     connection.send(GetProperties(device, None, VERSION))
     if remote:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from core.loop import Loop
 from core.loop.event_loop import CoreEventLoop
 from core.plumbing.attachments import Attachments
-from core.transports.ends import Sink, SocketEnd, Source, StrayDescriptorsError
+from core.transports.ends import Sink, SocketEnd, Source, StdinEnd, StrayDescriptorsError
 
 _log = logging.getLogger("core.transport")
 
@@ -66,10 +66,12 @@ class StreamChannel:
         self._on_lost = on_lost
         self._queue: deque[bytes | memoryview | _Attached] = deque()
         self._unix = sink if isinstance(sink, SocketEnd) and sink.passes_descriptors else None
+        self._stdin = sink if isinstance(sink, StdinEnd) else None
         self.pending = 0
         """How many bytes the kernel has not taken yet."""
         self._loop = asyncio.get_running_loop()
-        self._turns = Loop.current()
+        core_loop = self._loop if isinstance(self._loop, CoreEventLoop) else None
+        self._before_wait = core_loop.waiting.before_wait if core_loop is not None else Loop.current().before_wait
         self._flush_asked = False
         self._writing = False
         self._reading = False
@@ -80,6 +82,8 @@ class StreamChannel:
         self._timer: asyncio.TimerHandle | None = None
         self._progressed: Callable[[], None] = _nobody
         self._blocked: Callable[[], None] = _nobody
+        if self._stdin is not None:
+            self._loop.add_reader(self._stdin.fileno(), self._stdin_readable)
         self.resume()
 
     @property
@@ -89,7 +93,7 @@ class StreamChannel:
 
     def take_descriptor(self) -> int | None:
         """Return the next descriptor that has come with the bytes, now the caller's; None if there is none."""
-        received = self._unix.received if self._unix is not None else None
+        received = self._source.received if isinstance(self._source, SocketEnd) else None
         return received.popleft() if received else None
 
     def send(self, data: bytes, attachments: Attachments | None = None) -> None:
@@ -100,7 +104,7 @@ class StreamChannel:
         self.pending += len(data)
         if not self._flush_asked and not self._writing:
             self._flush_asked = True
-            self._turns.before_wait(self._flush_turn)
+            self._before_wait(self._flush_turn)
 
     def watch(self, progressed: Callable[[], None], blocked: Callable[[], None]) -> None:
         """Call `progressed` when the kernel has taken something, `blocked` when it takes no more for now."""
@@ -168,6 +172,8 @@ class StreamChannel:
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self._sink.fileno())
+        if self._stdin is not None:
+            self._loop.remove_reader(self._stdin.fileno())
         if self._timer is not None:
             self._timer.cancel()
         self._queue.clear()
@@ -201,6 +207,22 @@ class StreamChannel:
             self._timer = self._loop.call_later(LINGER, self.close)
         self._on_end()
 
+    def _stdin_readable(self) -> None:
+        """Read from a driver's stdin from now on, if that is where it speaks; otherwise it hears no more."""
+        stdin = self._stdin
+        if stdin is None:
+            return
+        self._loop.remove_reader(stdin.fileno())
+        self._stdin = None
+        if stdin.is_spoken_on():
+            reading = self._reading
+            self.pause()
+            self._source.close()
+            self._source = stdin
+            self._one_end = True
+            if reading:
+                self.resume()
+
     def _read_on(self) -> None:
         """Read a file piece by piece, with a turn for everybody else between the pieces."""
         if self._reading and not self._closed:
@@ -210,7 +232,38 @@ class StreamChannel:
 
     def _flush_turn(self) -> None:
         self._flush_asked = False
+        queue = self._queue
+        # Most turns have one thing to say, and the kernel takes it as a whole.
+        if len(queue) == 1 and isinstance(data := queue[0], bytes):
+            try:
+                written = self._sink.write((data,))
+            except OSError:
+                self._flush()  # which meets the same, and knows what to do
+                return
+            self.pending -= written
+            if written == len(data):
+                queue.clear()
+                self._progressed()
+                if self._drained is not None:
+                    self._tell_drained()
+                return
+            self._keep_from(written)
         self._flush()
+
+    def _keep_from(self, written: int) -> None:
+        """Take off the queue what has been written."""
+        queue = self._queue
+        while written:
+            first = queue[0]
+            content = first.data if isinstance(first, _Attached) else first
+            if written < len(content):
+                # The descriptors have gone with the first byte.
+                rest = memoryview(content)[written:]
+                # A few bytes that wait do not hold all that was sent.
+                queue[0] = rest if len(rest) > SMALL else bytes(rest)
+                break
+            written -= len(content)
+            queue.popleft()
 
     def _flush(self) -> None:
         if self._closed:
@@ -220,17 +273,7 @@ class StreamChannel:
             while queue:
                 written = self._write(queue[0])
                 self.pending -= written
-                while written:
-                    first = queue[0]
-                    content = first.data if isinstance(first, _Attached) else first
-                    if written < len(content):
-                        # The descriptors have gone with the first byte.
-                        rest = memoryview(content)[written:]
-                        # A few bytes that wait do not hold all that was sent.
-                        queue[0] = rest if len(rest) > SMALL else bytes(rest)
-                        break
-                    written -= len(content)
-                    queue.popleft()
+                self._keep_from(written)
         except (BlockingIOError, InterruptedError):
             if not self._writing:
                 self._writing = True

@@ -128,6 +128,31 @@ class SocketEnd:
             os.close(self.received.popleft())
 
 
+class StdinEnd(SocketEnd):
+    """Write to the stdin of a driver, which may close it and speak on; what it does not hear then is forgotten."""
+
+    def write(self, buffers: Sequence[bytes | memoryview]) -> int:
+        """Send what the kernel takes."""
+        try:
+            return super().write(buffers)
+        except (BrokenPipeError, ConnectionResetError):
+            return sum(map(len, buffers))
+
+    def write_with(self, buffer: bytes | memoryview, descriptors: Sequence[int]) -> int:
+        """Send bytes and descriptors together."""
+        try:
+            return super().write_with(buffer, descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            return len(buffer)
+
+    def is_spoken_on(self) -> bool:
+        """Return whether the driver has written to its stdin, as one may that takes it for both."""
+        try:
+            return bool(self._socket.recv(1, _RECEIVE | int(socket.MSG_PEEK)))
+        except OSError:
+            return False
+
+
 class ReadEnd:
     """Read a pipe, a terminal, or a file."""
 

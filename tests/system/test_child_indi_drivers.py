@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
 
 import pytest
 
 from core.drivers import ChildDriver, StartDriver
+from core.drivers.stdio import Stdio
 from core.loop import Loop
 from tests.system.conftest import SECONDS, need
 
@@ -19,22 +19,22 @@ pytestmark = pytest.mark.system
 @pytest.mark.parametrize("program", ["indi_simulator_telescope", "indi_simulator_ccd"])
 def test_a_real_driver_speaks_is_restarted_and_ends(program: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     need(program)
-    sockets: list[socket.socket] = []
-    started: asyncio.Queue[socket.socket] = asyncio.Queue()
+    sockets: list[Stdio] = []
+    started: asyncio.Queue[Stdio] = asyncio.Queue()
     ends: list[str] = []
 
-    async def until(end: socket.socket, pattern: bytes) -> None:
+    async def until(stdio: Stdio, pattern: bytes) -> None:
         seen = b""
         while not re.search(pattern, seen):
-            data = await asyncio.get_running_loop().sock_recv(end, 65536)
+            data = await asyncio.get_running_loop().sock_recv(stdio.stdout, 65536)
             assert data, seen
             seen += data
 
-    def on_start(end: socket.socket) -> None:
-        end.setblocking(False)
-        end.send(b"<getProperties version='1.7'/>\n")
-        sockets.append(end)
-        started.put_nowait(end)
+    def on_start(stdio: Stdio) -> None:
+        stdio.stdout.setblocking(False)
+        stdio.stdin.send(b"<getProperties version='1.7'/>\n")
+        sockets.append(stdio)
+        started.put_nowait(stdio)
 
     connection = rb"<defSwitchVector[^>]*device=.Mine.\s+name=.CONNECTION."
 
