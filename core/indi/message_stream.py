@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.errors import ProtocolError
 from core.indi.character_set import BASE64
@@ -39,8 +40,7 @@ _LAST_OF = {verb: re.compile(rb"</" + verb + rb"BLOBVector[ \t\r\n]*>") for verb
 _TAG = re.compile(rb"<(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Be one or more messages of one shape, proven well-formed."""
 
     skeleton: Skeleton

@@ -122,19 +122,16 @@ class Skeleton:
             if run := self._form.run_at(data, at):
                 return run
             self._form = None  # until a long run has it again: all has been read for nothing
-        run = self._proven_at(data, at)
-        if self._form is None and len(run) >= LEAST_FOR_A_FORM and not self._has_no_form:
+        if self._quick is None or not PLAIN.covers(run := self._quick.run_at(data, at)):
+            run = self._completely_at(data, at)
+        if len(run) >= LEAST_FOR_A_FORM and self._form is None and not self._has_no_form:
             self._look_for_form(run)
         return run
 
-    def _proven_at(self, data: bytes, at: int) -> bytes:
-        if self._quick is not None:
-            run = self._quick.run_at(data, at)
-            if PLAIN.covers(run):
-                return run
-            self._misses += 1
-            if self._misses > MOST_MISSES:
-                self._quick = None
+    def _completely_at(self, data: bytes, at: int) -> bytes:
+        self._misses += 1
+        if self._misses > MOST_MISSES:
+            self._quick = None
         run = self._complete.run_at(data, at)
         length = proper_length(run)
         return run if length == len(run) else run[: max(run.rfind(self._prefix, 0, length), 0)]

@@ -98,27 +98,30 @@ class Waiting(selectors.EpollSelector):
     def select(self, timeout: float | None = None) -> list[Event]:
         """Return the files that are ready, after at most `timeout` seconds; None waits for ever."""
         loop = self.loop
+        ready, scheduled = loop._ready, loop._scheduled
         while True:
             events, goes_on = self._select_once(timeout)
-            if events or not goes_on or loop.has_work():
+            if events or not goes_on or ready or loop._stopping:
                 return events
             # Nothing is to be done by asyncio, so its own look at what is next can be spared.
-            timeout = loop.until_first_timer()
+            timeout = scheduled[0].when() - loop.time() if scheduled else None
             if timeout is not None and timeout <= 0:
                 return events
 
     def _select_once(self, timeout: float | None) -> tuple[list[Event], bool]:
         """Return the files that are ready, and whether to go on waiting after those that were called at once."""
         agenda, watchdog = self._agenda, self.watchdog
-        goes_on = False
+        now = agenda.now()
         if self.callbacks:
-            now, first = self._agenda.now(), self._agenda.first()
+            first = agenda.first()
             about_to_wait = timeout != 0 and (first is None or first > now)
-            if (about_to_wait or now - self._asked >= LONGEST_BUSY) and self._run_callbacks():
-                # They have made something ready: its turn comes before we wait.
-                timeout = 0
+            if about_to_wait or now - self._asked >= LONGEST_BUSY:
+                if self._run_callbacks():
+                    # They have made something ready: its turn comes before we wait.
+                    timeout = 0
+                now = agenda.now()
+        goes_on = False
         if timeout == 0:
-            now = agenda.now()
             if now - self._looked < LOOKING and not self._clock.virtual:
                 events = []
             else:
@@ -128,8 +131,8 @@ class Waiting(selectors.EpollSelector):
                 watchdog.turn_follows(now)
         else:
             if watchdog is not None:
-                watchdog.turn_ends(agenda.now())
-            events = self._wait(timeout)
+                watchdog.turn_ends(now)
+            events = self._wait(timeout, now)
             self._looked = now = agenda.now()
             if watchdog is not None:
                 watchdog.turn_follows(now)
@@ -168,7 +171,7 @@ class Waiting(selectors.EpollSelector):
     def _run_callbacks(self) -> bool:
         """Run what was to be done before waiting; return whether there is something to do now."""
         loop = self.loop
-        timers = loop.count_timers()
+        timers = len(loop._scheduled)
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             try:
@@ -177,7 +180,7 @@ class Waiting(selectors.EpollSelector):
                 self.loop.call_exception_handler(
                     {"message": f"{callback!r}, called before the loop waits, failed", "exception": error}
                 )
-        return bool(self.callbacks) or loop.has_ready() or loop.count_timers() != timers
+        return bool(self.callbacks or loop._ready) or len(loop._scheduled) != timers
 
     def _look(self) -> list[Event]:
         events: list[Event] = super().select(0)
@@ -189,8 +192,7 @@ class Waiting(selectors.EpollSelector):
             return [event for event in events if event[0].fd != timer.descriptor]
         return events
 
-    def _wait(self, timeout: float | None) -> list[Event]:
-        now = self._agenda.now()
+    def _wait(self, timeout: float | None, now: int) -> list[Event]:
         if self._clock.virtual:
             return self._wait_virtually(timeout, self._agenda.first(), now)
         first = self._agenda.wake_at(now)
@@ -210,7 +212,8 @@ class Waiting(selectors.EpollSelector):
                 timeout = until if timeout is None else min(timeout, until)
             events = super().select(timeout)
         else:
-            timer.arm(first)
+            if first != timer.deadline:
+                timer.arm(first)
             events = self._gather(timeout)
         return events
 
@@ -276,18 +279,6 @@ class CoreEventLoop(asyncio.SelectorEventLoop):
         """Return the loop's time in seconds: the machine's monotonic clock, or the virtual one."""
         return self._now() / 1e9 if self._virtual else time.monotonic()
 
-    def has_ready(self) -> bool:
-        """Return whether a callback waits for its turn."""
-        return bool(self._ready)
-
-    def has_work(self) -> bool:
-        """Return whether asyncio has something to do before it waits again."""
-        return bool(self._ready) or self._stopping
-
-    def until_first_timer(self) -> float | None:
-        """Return for how many seconds asyncio has nothing to do by itself; None if there is no timer."""
-        return self._scheduled[0].when() - self.time() if self._scheduled else None
-
     def add_quick_reader(self, descriptor: int, callback: Callable[[], None]) -> None:
         """Call `callback` when a file can be read, as `add_reader`, but sooner where nothing else waits."""
         self.add_reader(descriptor, callback)
@@ -297,10 +288,6 @@ class CoreEventLoop(asyncio.SelectorEventLoop):
         """Watch a file no more for reading, as asyncio does."""
         self.waiting.forget(fd if isinstance(fd, int) else fd.fileno())
         return super().remove_reader(fd)
-
-    def count_timers(self) -> int:
-        """Return how many timers of asyncio there are."""
-        return len(self._scheduled)
 
     def outside_work(self) -> bool:
         """Return True while executor jobs or child processes run."""

@@ -282,16 +282,6 @@ class Connection:
             frame_key=frame.key if frame.is_blob and frame.is_stream else None,
         )
 
-    def pass_run(self, run: Run, origin: Connection) -> None:
-        """Queue a run of messages of another peer as it came."""
-        skeleton = run.skeleton
-        if self.closed:
-            return
-        if skeleton.is_command:  # of which none may be left out
-            self.outbox.send(run.data, device=skeleton.device)
-        elif self.outbox.send_sets(run.data, skeleton, skeleton.device):
-            origin.wait_for(self)
-
     def pass_definitions(self, definitions: Definitions, origin: Connection) -> None:
         """Queue definitions of another peer's device as they came."""
         origin._spent += 1

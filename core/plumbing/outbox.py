@@ -173,6 +173,15 @@ class Outbox:
         self._queued += len(data)
         return False
 
+    def send_commands(self, data: bytes, device: str) -> None:
+        """Queue one or more messages for a device, of which none is ever left out."""
+        channel = self._channel
+        if channel.pending >= self._ahead or self._lanes.length or self._passing:
+            self.send(data, device=device)
+        else:
+            channel.send(data)
+            self._queued += len(data)
+
     def send(
         self,
         raw: bytes,

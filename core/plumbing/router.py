@@ -205,8 +205,13 @@ class Router:
             return NOTHING
         if route.peers is None:
             return skeleton.each(run.data)
-        for peer in route.peers:
-            peer.pass_run(run, origin)
+        if skeleton.is_command:
+            for outbox in route.outboxes:
+                outbox.send_commands(run.data, skeleton.device)
+        else:
+            for peer, outbox in zip(route.peers, route.outboxes, strict=True):
+                if outbox.send_sets(run.data, skeleton, skeleton.device):
+                    origin.wait_for(peer)
         if route.snooped:
             # Of values without a word to people only the last is of use.
             for raw in skeleton.each(run.data) if skeleton.has_message else (skeleton.last(run.data),):
