@@ -173,7 +173,7 @@ class StreamChannel:
             self._writing = False
             self._loop.remove_writer(self._sink.fileno())
         if self._stdin is not None:
-            self._loop.remove_reader(self._stdin.fileno())
+            self._look_at_stdin_no_more()
         if self._timer is not None:
             self._timer.cancel()
         self._queue.clear()
@@ -198,6 +198,8 @@ class StreamChannel:
             self._finish()
             return
         if data:
+            if self._stdin is not None:
+                self._look_at_stdin_no_more()
             self._on_data(data)
             return
         self.pause()
@@ -207,14 +209,16 @@ class StreamChannel:
             self._timer = self._loop.call_later(LINGER, self.close)
         self._on_end()
 
+    def _look_at_stdin_no_more(self) -> StdinEnd | None:
+        stdin, self._stdin = self._stdin, None
+        if stdin is not None:
+            self._loop.remove_reader(stdin.fileno())
+        return stdin
+
     def _stdin_readable(self) -> None:
-        """Read from a driver's stdin from now on, if that is where it speaks; otherwise it hears no more."""
-        stdin = self._stdin
-        if stdin is None:
-            return
-        self._loop.remove_reader(stdin.fileno())
-        self._stdin = None
-        if stdin.is_spoken_on():
+        """Read from a driver's stdin from now on, if that is where it speaks first; otherwise it has closed it."""
+        stdin = self._look_at_stdin_no_more()
+        if stdin is not None and stdin.is_spoken_on():
             reading = self._reading
             self.pause()
             self._source.close()
@@ -283,8 +287,12 @@ class StreamChannel:
             return
         except OSError as error:
             _log.debug("writing ended: %s", error)
-            self._finish()
-            return
+            if not isinstance(self._sink, StdinEnd) or self._one_end:
+                self._finish()
+                return
+            # A driver that hears no more may speak on, and its end is seen by what it says.
+            queue.clear()
+            self.pending = 0
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self._sink.fileno())

@@ -129,21 +129,7 @@ class SocketEnd:
 
 
 class StdinEnd(SocketEnd):
-    """Write to the stdin of a driver, which may close it and speak on; what it does not hear then is forgotten."""
-
-    def write(self, buffers: Sequence[bytes | memoryview]) -> int:
-        """Send what the kernel takes."""
-        try:
-            return super().write(buffers)
-        except (BrokenPipeError, ConnectionResetError):
-            return sum(map(len, buffers))
-
-    def write_with(self, buffer: bytes | memoryview, descriptors: Sequence[int]) -> int:
-        """Send bytes and descriptors together."""
-        try:
-            return super().write_with(buffer, descriptors)
-        except (BrokenPipeError, ConnectionResetError):
-            return len(buffer)
+    """Write to the stdin of a driver, which may close it and speak on, or take it for its stdout as well."""
 
     def is_spoken_on(self) -> bool:
         """Return whether the driver has written to its stdin, as one may that takes it for both."""
