@@ -297,6 +297,19 @@ def test_a_body_that_is_no_base64_is_refused(clock: VirtualClock, body: bytes) -
     with_hub(clock, work)
 
 
+def test_a_question_reaches_drivers_in_a_version_that_they_know_and_without_what_they_do_not(
+    clock: VirtualClock,
+) -> None:
+    async def work(hub: Hub) -> None:
+        _, told = hub.peer("driver")
+        client, _ = hub.peer(ask=b"<!-- -->")
+        for question in (b'<getProperties version="9.9" x="%s"/>' % (b"y" * 99999), b"<getProperties/>"):
+            client.feed(question)
+            assert told.taken() == '<getProperties version="1.7"/>\n'
+
+    with_hub(clock, work)
+
+
 def test_a_question_goes_to_the_driver_that_may_know(clock: VirtualClock) -> None:
     async def work(hub: Hub) -> None:
         first, told_first = hub.peer("driver")
@@ -304,8 +317,8 @@ def test_a_question_goes_to_the_driver_that_may_know(clock: VirtualClock) -> Non
         first.feed(DEFINE)
         client, _ = hub.peer(ask=b"<!-- -->")
         for question, to_first, to_second in (
-            (b'<getProperties version="1.7" device="scope"/>', True, False),
-            (b'<getProperties version="1.7" device="unknown"/>', True, True),
+            (b'<getProperties device="scope" version="1.7"/>', True, False),
+            (b'<getProperties device="unknown" version="1.7"/>', True, True),
             (b'<getProperties version="1.7"/>', True, True),
         ):
             told_first.taken()

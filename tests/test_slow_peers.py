@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -143,6 +144,120 @@ def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualC
         await caught_up(seen)
         await asyncio.sleep(0)
         assert [*paused, source.paused] == [True, False]
+
+    with_hub(clock, work)
+
+
+NEW = b'<newTextVector device="scope" name="where"><oneText name="a">%d</oneText></newTextVector>\n'
+
+
+def is_paused(memory: Memory) -> bool:
+    return memory.paused
+
+
+def news(first: int, last: int) -> bytes:
+    return b"".join(NEW % number for number in range(first, last))
+
+
+@pytest.mark.parametrize("role", ["client", "driver"])
+def test_who_floods_a_driver_waits_until_it_reads_and_the_driver_stays(
+    clock: VirtualClock, role: Literal["client", "driver"]
+) -> None:
+    async def work(hub: Hub) -> None:
+        driver, told = hub.peer("driver")
+        driver.feed(DEFINE)
+        flooding, source = hub.peer(role)
+        other, calm = hub.peer()
+        told.taken()
+        flooding.feed(news(0, 200))
+        assert not is_paused(source)
+        told.pending = 3 << 20
+        flooding.feed(news(200, 400))
+        assert is_paused(source)
+        for _ in range(30):  # it reads, however little
+            await asyncio.sleep(1)
+            told.pending -= 1000
+            assert is_paused(source)
+        other.feed(b'<pingRequest uid="1"/>')
+        assert "pingReply" in calm.taken()
+        await caught_up(told)
+        assert not is_paused(source)
+        assert numbers(told.taken()) == list(range(400))
+        assert not driver.closed
+
+    with_hub(clock, work)
+
+
+def test_commands_for_a_driver_that_never_reads_are_refused_at_last(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, told = hub.peer("driver")
+        driver.feed(DEFINE)
+        client, seen = hub.peer()
+        told.pending = 3 << 20
+        client.feed(news(0, 200))
+        assert is_paused(seen)
+        await asyncio.sleep(10.1)
+        assert not is_paused(seen)
+        client.feed(news(200, 201) + b'<pingRequest uid="1"/>')
+        said = seen.taken()
+        assert "scope does not listen: " in said
+        assert "pingReply" in said
+        driver.feed(sets(1, 2))
+        assert numbers(seen.taken()) == [1]
+        await caught_up(told)
+        told.taken()
+        client.feed(news(201, 202))
+        assert numbers(told.taken()) == [201]
+
+    with_hub(clock, work)
+
+
+def test_commands_are_shown_to_others_as_a_courtesy_alone(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, told = hub.peer("driver")
+        driver.feed(DEFINE)
+        client, source = hub.peer()
+        watching, seen = hub.peer()
+        told.taken()
+        seen.pending = 3 << 20
+        client.feed(news(0, 200))
+        assert is_paused(source)
+        await asyncio.sleep(0.2)
+        assert not is_paused(source)
+        for at in range(200, 100_000, 200):
+            client.feed(news(at, at + 200))
+            assert not is_paused(source)
+        assert numbers(told.taken()) == list(range(100_000))
+        await asyncio.sleep(1)
+        assert not watching.closed
+        driver.feed(sets(1, 2))
+        await caught_up(seen)
+        shown = numbers(seen.taken())
+        assert shown[0] == 0
+        assert shown[-1] == 1
+        assert len(shown) < 1000
+
+    with_hub(clock, work)
+
+
+def test_what_comes_at_once_is_no_reason_to_part_from_who_reads(clock: VirtualClock) -> None:
+    text = b"x" * (15 << 20)
+
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        reading, seen = hub.peer()
+        deaf, unseen = hub.peer()
+        driver.feed(DEFINE)
+        seen.pending = unseen.pending = 1 << 20
+        for number in range(3):
+            driver.feed(SET.replace(b"%d", b"%b") % (b' message="%d"' % number, text))
+            await asyncio.sleep(0.01)
+        seen.pending = 0
+        seen.progressed()
+        await asyncio.sleep(0.2)
+        assert not reading.closed
+        assert seen.sent.count(text) == 3
+        assert deaf.closed
 
     with_hub(clock, work)
 

@@ -16,6 +16,7 @@ from core.plumbing.holdings import Holdings
 from core.plumbing.interest import Interest
 from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
 from core.plumbing.passage import Passage
+from core.plumbing.patience import Patience
 from core.plumbing.routes import NOTHING
 from core.plumbing.turns import LITTLE, SLICE
 from core.plumbing.wire import notice
@@ -86,7 +87,7 @@ class Connection:
         self._backlog: Iterator[bytes | Frame] = iter(())
         self._passage: Passage | None = None
         self._held: set[object] = set()
-        self._releases: dict[Connection, Callable[[], None]] = {}
+        self._releases: dict[Patience, Callable[[], None]] = {}
         self.holdings = Holdings(self.limits.maximum_devices, self.limits.maximum_properties)
         self.pauses = 0
         """How often it was not read for a moment because somebody was behind with what it says."""
@@ -131,6 +132,10 @@ class Connection:
         else:
             self._go_on()
 
+    def spend(self) -> None:
+        """Count one more message that has been made of what the peer has sent."""
+        self._spent += 1
+
     def hold(self, why: object) -> None:
         """Read no more from the peer until `release` for every reason for which it is held."""
         if not self._held:
@@ -148,17 +153,17 @@ class Connection:
             # What had come before still waits to be routed.
             self.router.turns.join(self._go_on)
 
-    def wait_for(self, peer: Connection) -> None:
-        """Read no more for a moment, until `peer` has caught up or has shown that it does not."""
-        if self.role == "driver" and peer not in self._releases:
-            release = self._releases[peer] = lambda: self._waited_for(peer)
-            self.hold(peer)
+    def wait_for(self, patience: Patience) -> None:
+        """Read no more until another peer has caught up or has shown that it does not."""
+        if patience not in self._releases and not patience.exhausted:
+            release = self._releases[patience] = lambda: self._waited_for(patience)
+            self.hold(patience)
             self.pauses += 1
-            peer.outbox.wait(release)
+            patience.wait(release)
 
-    def _waited_for(self, peer: Connection) -> None:
-        if self._releases.pop(peer, None) is not None:
-            self.release(peer)
+    def _waited_for(self, patience: Patience) -> None:
+        if self._releases.pop(patience, None) is not None:
+            self.release(patience)
 
     def _go_on(self) -> None:
         """Route what has come, for a slice of the turn, and nothing while too much waits to be sent."""
@@ -266,7 +271,7 @@ class Connection:
         else:
             raw, attachments = without_attachments(frame).for_passing_on(), None
         if self._queue(raw, attachments, frame):
-            origin.wait_for(self)
+            origin.wait_for(self.outbox.patience)
 
     def _queue(self, raw: bytes, attachments: Attachments | None, frame: Frame) -> bool:
         if self.closed:
@@ -282,11 +287,36 @@ class Connection:
             frame_key=frame.key if frame.is_blob and frame.is_stream else None,
         )
 
+    def take_command(self, raw: bytes, device: str | None, origin: Connection) -> None:
+        """Queue what a peer has sent for this driver: who sends more than it reads waits until it has read.
+
+        Of one that reads nothing at all commands are kept away, and it is left to what it does.
+        """
+        outbox = self.outbox
+        if self.closed:
+            return
+        if outbox.hearing.exhausted:
+            origin.exceeded(f"commands for {self.peer}", f"it has left {outbox.pending} bytes unread")
+            origin.say(f"{device or self.peer} does not listen: {outbox.pending} bytes wait for it")
+            return
+        outbox.send_commands(raw, device or "")
+        if outbox.has_much and origin is not self:
+            origin.wait_for(outbox.hearing)
+
+    def show_command(self, raw: bytes, device: str, origin: Connection) -> None:
+        """Queue what a peer has sent for a driver, as a courtesy: one that is far behind goes without."""
+        outbox = self.outbox
+        if self.closed or outbox.patience.exhausted:
+            return
+        outbox.send_commands(raw, device)
+        if outbox.has_much:
+            origin.wait_for(outbox.patience)
+
     def pass_definitions(self, definitions: Definitions, origin: Connection) -> None:
         """Queue definitions of another peer's device as they came."""
         origin._spent += 1
         if not self.closed and self.outbox.send(definitions.data, device=definitions.device, barrier=True):
-            origin.wait_for(self)
+            origin.wait_for(self.outbox.patience)
 
     def pass_parts(self, parts: list[bytes], frame: Frame, origin: Connection) -> None:
         """Queue a BLOB vector that was kept in pieces; `frame` is its beginning."""
@@ -297,7 +327,7 @@ class Connection:
             if frame.is_stream
             else self.outbox.send_parts(parts, frame.device)
         ):
-            origin.wait_for(self)
+            origin.wait_for(self.outbox.patience)
 
     def refuse(self, why: str) -> None:
         """Say why and close."""

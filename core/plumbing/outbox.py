@@ -16,11 +16,14 @@ from typing import Protocol
 
 from core.plumbing.attachments import Attachments
 from core.plumbing.lanes import Lanes, Shape
+from core.plumbing.patience import Patience
 
 PATIENCE = 0.1
-"""For how many seconds drivers wait at most for a peer that does not catch up."""
+"""For how many seconds others wait at most for a peer that does not catch up."""
 READS_ON = 1 << 20
-"""How many bytes a peer has to take meanwhile for drivers to wait for it again."""
+"""How many bytes a peer has to take meanwhile for others to wait for it again."""
+BEYOND = 8
+"""How many times what may wait is left waiting for a moment while it is seen whether the peer reads."""
 AHEAD = 1 << 19
 """How many bytes are given to the channel at once: what is there nothing else can overtake any more."""
 
@@ -132,10 +135,12 @@ class Outbox:
         self._blob_bytes = 0
         self._passing = False
         self._passed = 0
-        self._waiting: set[Callable[[], None]] = set()
-        self._patience: asyncio.TimerHandle | None = None
-        self._taken_at_wait = 0
-        self._impatient = False
+        self.patience = Patience(self.taken, PATIENCE, READS_ON)
+        """Of drivers whose news it does not read, and of those whose commands it is shown."""
+        self.hearing = Patience(self.taken, limits.write_deadline, 1)
+        """Of those who send it commands, if it is a driver: as long as it reads anything."""
+        self._trial: asyncio.TimerHandle | None = None
+        self._taken_at_trial = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._taken_before = 0
         channel.watch(self._progressed, self._blocked)
@@ -156,6 +161,11 @@ class Outbox:
         return self._channel.pending + self._lanes.length
 
     @property
+    def has_much(self) -> bool:
+        """Return whether so much waits that others had better wait too."""
+        return self.pending > self._limits.pause_from
+
+    @property
     def messages_pending(self) -> int:
         """Return how many bytes wait, those of BLOBs not counted."""
         return max(self.pending - self._blobs_pending(), 0)
@@ -174,7 +184,7 @@ class Outbox:
         return False
 
     def send_commands(self, data: bytes, device: str) -> None:
-        """Queue one or more messages for a device, of which none is ever left out."""
+        """Queue one or more new* for a device, of which none is left out."""
         channel = self._channel
         if channel.pending >= self._ahead or self._lanes.length or self._passing:
             self.send(data, device=device)
@@ -243,52 +253,26 @@ class Outbox:
         self._send(raw, None, len(raw))
         self._passed += len(raw)
         self._check(self._passed)
-        return self._channel.pending > self._limits.pause_from and not self._impatient
+        return self._channel.pending > self._limits.pause_from and not self.patience.exhausted
 
     def end_passage(self) -> None:
         """Send what has waited for the BLOB's end."""
         self._passing = False
         self._put_back()
 
-    # Waiting for the peer
-
-    def wait(self, release: Callable[[], None]) -> None:
-        """Call `release` as soon as the peer has caught up, or has shown that it does not."""
-        self._waiting.add(release)
-        if self._patience is None:
-            self._be_patient()
-
     def close(self) -> None:
         """Forget what waits, and let nobody wait."""
         self._tell_loss()
         self._lanes.clear()
-        for timer in (self._patience, self._deadline):
+        for timer in (self._trial, self._deadline):
             if timer is not None:
                 timer.cancel()
-        self._patience = self._deadline = None
-        self._release()
+        self._trial = self._deadline = None
+        self.patience.close()
+        self.hearing.close()
 
     def _has_to_wait(self, device: str | None) -> bool:
-        if self._impatient or self.pending <= self._limits.pause_from:
-            return False
-        return self._lanes.has_much(device)
-
-    def _be_patient(self) -> None:
-        self._taken_at_wait = self._taken
-        self._patience = asyncio.get_running_loop().call_later(PATIENCE, self._look_whether_it_catches_up)
-
-    def _look_whether_it_catches_up(self) -> None:
-        self._patience = None
-        if self._taken - self._taken_at_wait >= READS_ON:
-            self._be_patient()
-            return
-        self._impatient = True
-        self._release()
-
-    def _release(self) -> None:
-        waiting, self._waiting = self._waiting, set()
-        for release in waiting:
-            release()
+        return not self.patience.exhausted and self.has_much and self._lanes.has_much(device)
 
     def _progressed(self) -> None:
         limits = self._limits
@@ -296,12 +280,9 @@ class Outbox:
             self._put_back()
             if not self._lanes.length:
                 self._tell_loss()
-        if (self._waiting or self._impatient) and self.pending < limits.pause_from * 3 // 4:
-            self._impatient = False
-            if self._patience is not None:
-                self._patience.cancel()
-                self._patience = None
-            self._release()
+        if self.pending < limits.pause_from * 3 // 4:
+            self.patience.caught_up()
+            self.hearing.caught_up()
 
     def _tell_loss(self) -> None:
         now = (self.collapsed, self.dropped)
@@ -312,7 +293,7 @@ class Outbox:
 
     def _blocked(self) -> None:
         if self._has_deadline and self._deadline is None:
-            self._taken_before = self._taken
+            self._taken_before = self.taken()
             self._ask_later()
 
     def _ask_later(self) -> None:
@@ -322,7 +303,7 @@ class Outbox:
         self._deadline = None
         if not self._channel.pending:
             return
-        taken = self._taken
+        taken = self.taken()
         if taken == self._taken_before:
             self._give_up(f"it has read nothing for {self._limits.write_deadline:g} s; {self.pending} bytes wait")
             return
@@ -331,8 +312,8 @@ class Outbox:
 
     # To the channel
 
-    @property
-    def _taken(self) -> int:
+    def taken(self) -> int:
+        """Return how many bytes the kernel has taken so far."""
         return self._queued - self._channel.pending
 
     @property
@@ -354,7 +335,7 @@ class Outbox:
     # Limits
 
     def _blobs_pending(self) -> int:
-        blobs, taken = self._blobs, self._taken
+        blobs, taken = self._blobs, self.taken()
         while blobs and blobs[0][0] <= taken:
             self._blob_bytes -= blobs.popleft()[1]
         return self._blob_bytes + self._lanes.blob_length
@@ -366,5 +347,22 @@ class Outbox:
         if pending <= limits.maximum_pending and not blob:
             return
         of_blobs = self._blobs_pending()
-        if pending - of_blobs > limits.maximum_pending or 0 < blob < of_blobs > limits.blob_pending:
+        messages = pending - of_blobs
+        if messages > BEYOND * limits.maximum_pending or 0 < blob < of_blobs > limits.blob_pending:
             self._give_up(f"it has left {pending} bytes unread")
+        elif messages > limits.maximum_pending and self._trial is None:
+            self._try()
+
+    def _try(self) -> None:
+        """See whether it reads: much may have come at once, before it had any chance to."""
+        self._taken_at_trial = self.taken()
+        self._trial = asyncio.get_running_loop().call_later(PATIENCE, self._judge)
+
+    def _judge(self) -> None:
+        self._trial = None
+        if self.messages_pending <= self._limits.maximum_pending:
+            return
+        if self.taken() - self._taken_at_trial < READS_ON:
+            self._give_up(f"it has left {self.pending} bytes unread")
+        else:
+            self._try()

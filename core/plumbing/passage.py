@@ -77,7 +77,7 @@ class Passage:
         self._progress += 1
         for peer in self._live:
             if not peer.closed and peer.outbox.pass_part(raw):
-                self._origin.wait_for(peer)
+                self._origin.wait_for(peer.outbox.patience)
         if self._parts is not None:
             self._parts.append(raw)
             self.stored += len(raw)

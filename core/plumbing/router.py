@@ -154,7 +154,10 @@ class Router:
         origin = command.origin
         for peer in self._listening():
             if peer is not origin and peer.role == "client" and peer.wants(command.device, command.name):
-                peer.pass_on(command.frame, origin)
+                if command.frame.is_blob:
+                    peer.pass_on(command.frame, origin)
+                else:
+                    peer.show_command(command.frame.for_passing_on(), command.device, origin)
 
     def snoop(self, driver: Driver, device: str, name: str | None, *, blobs: bool) -> None:
         """Let a driver of this process hear of another's device from now on, definitions of now included."""
@@ -206,12 +209,14 @@ class Router:
         if route.peers is None:
             return skeleton.each(run.data)
         if skeleton.is_command:
-            for outbox in route.outboxes:
-                outbox.send_commands(run.data, skeleton.device)
-        else:
-            for peer, outbox in zip(route.peers, route.outboxes, strict=True):
-                if outbox.send_sets(run.data, skeleton, skeleton.device):
-                    origin.wait_for(peer)
+            owner, *others = route.peers
+            owner.take_command(run.data, skeleton.device, origin)
+            for peer in others:
+                peer.show_command(run.data, skeleton.device, origin)
+            return NOTHING
+        for outbox in route.outboxes:
+            if outbox.send_sets(run.data, skeleton, skeleton.device):
+                origin.wait_for(outbox.patience)
         if route.snooped:
             # Of values without a word to people only the last is of use.
             for raw in skeleton.each(run.data) if skeleton.has_message else (skeleton.last(run.data),):
@@ -307,9 +312,12 @@ class Router:
             if device in (None, driver.device) and origin.may_see(driver.device):
                 for definition in driver.definitions(name):
                     origin.send(definition)
+        # Anew, since drivers of libindi exit where a version is too high or missing.
+        question = encode(GetProperties(device, name, VERSION))
         for peer in tuple(self.peers):
             if peer is not origin and self._may_have(peer, device):
-                peer.pass_on(frame, origin)
+                origin.spend()
+                peer.take_command(question, device, origin)
 
     def _permission(self, origin: Connection, frame: Frame) -> None:
         message = decode(frame)
@@ -337,7 +345,10 @@ class Router:
         if (driver := self.drivers.get(device)) is not None and origin.may_see(device):
             driver.receive(frame, origin)
         elif owner is not None and owner is not origin:
-            owner.pass_on(frame, origin)
+            if frame.is_blob:
+                owner.pass_on(frame, origin)
+            else:
+                owner.take_command(frame.for_passing_on(), device, origin)
             self.echo(Command(origin, frame))
         elif origin.role == "client":
             known = ", ".join(sorted(name for name in (*self.drivers, *self.owners) if origin.may_see(name)))
