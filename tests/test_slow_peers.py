@@ -10,6 +10,7 @@ from typing import Literal
 
 import pytest
 
+from core import Connection
 from core.indi import Frame
 from core.plumbing import PeerLimits
 from core.plumbing.memory import Memory as HeldMemory
@@ -280,51 +281,111 @@ def test_a_client_that_reads_nothing_for_ten_seconds_is_closed(
     assert "it has read nothing for 10 s" in caplog.text
 
 
+PART = LINES * 10
+
+
+async def with_blobs(hub: Hub) -> tuple[Connection, Memory]:
+    """Return a driver, and what a client hears that wants its BLOBs."""
+    driver, _ = hub.peer("driver")
+    client, seen = hub.peer()
+    driver.feed(DEFINE)
+    client.feed(b"<enableBLOB>Also</enableBLOB>")
+    seen.taken()
+    return driver, seen
+
+
 def test_a_blob_is_cut_through_to_who_keeps_up_and_kept_for_others(clock: VirtualClock) -> None:
     async def work(hub: Hub) -> None:
-        driver, _ = hub.peer("driver")
-        quick, seen = hub.peer()
+        driver, seen = await with_blobs(hub)
         late, waiting = hub.peer()
-        driver.feed(DEFINE)
-        for client in (quick, late):
-            client.feed(b"<enableBLOB>Also</enableBLOB>")
-        for memory in (seen, waiting):
-            memory.taken()
+        late.feed(b"<enableBLOB>Also</enableBLOB>")
+        waiting.taken()
         waiting.pending = 1 << 19
-        driver.feed(OPENING + LINES[:5000])
-        assert seen.sent == OPENING + LINES[:5000]
+        driver.feed(OPENING + PART[:70_000])
+        assert seen.sent == OPENING + PART[:70_000]
         assert waiting.sent == b""
         # What comes of another driver meanwhile does not get into the middle.
         hub.own.level.update(x=2)
-        driver.feed(LINES[5000:] + CLOSING)
+        driver.feed(PART[70_000:] + CLOSING)
         await caught_up(waiting)
-        assert seen.sent.startswith(OPENING + LINES + CLOSING)
+        assert seen.sent.startswith(OPENING + PART + CLOSING)
         assert b"setNumberVector" in seen.sent
-        assert OPENING + LINES + CLOSING in waiting.sent
+        assert OPENING + PART + CLOSING in waiting.sent
 
     with_hub(clock, work)
+
+
+def parts_of(sent: bytes) -> tuple[bytes, bytes]:
+    """Return a BLOB that is well-formed, and what comes behind it."""
+    blob, behind = sent.split(b"</setBLOBVector>\n", 1)
+    assert Frame(blob + b"</setBLOBVector>").is_blob
+    return blob, behind
 
 
 @pytest.mark.parametrize("end", ["hangs", "dies"])
 def test_a_blob_that_stops_half_way_is_closed_as_a_valid_element(clock: VirtualClock, end: str) -> None:
     async def work(hub: Hub) -> None:
-        driver, _ = hub.peer("driver")
-        client, seen = hub.peer()
-        driver.feed(DEFINE)
-        client.feed(b"<enableBLOB>Also</enableBLOB>")
-        seen.taken()
-        driver.feed(OPENING + LINES[:5000])
+        driver, seen = await with_blobs(hub)
+        driver.feed(OPENING + PART[:70_000])
+        hub.own.level.update(x=2)
         if end == "hangs":
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.29)
+            assert b"</setBLOBVector>" not in seen.sent
+            await asyncio.sleep(0.07)
         else:
             driver.close()
-        blob, alert = seen.sent.split(b"</setBLOBVector>\n", 1)
-        assert Frame(blob + b"</setBLOBVector>").is_blob
-        assert b'state="Alert"' in alert
+        _, behind = parts_of(seen.sent)
+        assert b'state="Alert"' in behind
+        assert b"setNumberVector" in behind
         seen.taken()
         if end == "hangs":
-            driver.feed(LINES[5000:] + CLOSING + sets(1, 2))
+            driver.feed(PART[70_000:] + CLOSING + sets(1, 2))
             assert seen.taken() == sets(1, 2).decode()
+
+    with_hub(clock, work)
+
+
+def test_a_blob_that_drips_keeps_nothing_from_anybody_and_comes_whole(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, seen = await with_blobs(hub)
+        driver.feed(OPENING.replace(b"6480", b"64800"))
+        for at in range(0, 70_000, 4000):
+            driver.feed(PART[at : at + 4000])
+            await asyncio.sleep(0.1)
+            hub.own.level.update(x=at)
+            assert f">{at}<" in seen.taken()
+        driver.feed(PART[at + 4000 :] + CLOSING)
+        assert PART + CLOSING in seen.sent
+
+    with_hub(clock, work)
+
+
+def test_one_of_which_nothing_comes_at_first_is_told_of_and_comes_whole_all_the_same(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, seen = await with_blobs(hub)
+        driver.feed(OPENING + PART[:5000])
+        await asyncio.sleep(1)
+        assert seen.sent.startswith(b"<setBLOBVector")
+        assert b'state="Alert"' in seen.sent
+        assert seen.taken().count("<setBLOBVector") == 1
+        driver.feed(PART[5000:] + CLOSING)
+        assert OPENING + PART + CLOSING in seen.sent
+
+    with_hub(clock, work)
+
+
+def test_one_that_begins_quickly_and_goes_on_slowly_is_closed(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, seen = await with_blobs(hub)
+        driver.feed(OPENING + PART[:70_000])
+        for at in range(70_000, 72_000, 200):
+            await asyncio.sleep(0.05)
+            driver.feed(PART[at : at + 200])
+            hub.own.level.update(x=at)
+        _, behind = parts_of(seen.sent)
+        assert b"others have waited for it" in behind
+        assert b">70000<" in behind
+        assert b">71800<" in behind
 
     with_hub(clock, work)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import ProtocolError
 from core.indi.character_set import BASE64
-from core.indi.framing import MAXIMUM_ATTRIBUTES, MAXIMUM_MARKUP
+from core.indi.framing import MAXIMUM_ATTRIBUTES, MAXIMUM_MARKUP, MAXIMUM_SIZE
 from core.indi.proof import prove, write
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Frame:
             if b"<!" in raw or b"<?" in raw:
                 # The parsers of libindi skip to the next ">": what hides in a comment or CDATA would become a command.
                 self.raw = write(element)
+                if len(self.raw) > MAXIMUM_SIZE:  # a letter may have become five
+                    raise ProtocolError(f"a message is longer than {MAXIMUM_SIZE} bytes when it is written anew")
         if len(element.attrib) > MAXIMUM_ATTRIBUTES:
             raise ProtocolError(f"a message has more than {MAXIMUM_ATTRIBUTES} attributes")
         self._element = element

@@ -151,7 +151,7 @@ class Connection:
             self.channel.resume()
         elif why is not self and self._held == {self}:
             # What had come before still waits to be routed.
-            self.router.turns.join(self._go_on)
+            self.router.turns.join(self._go_on, driver=self.role == "driver")
 
     def wait_for(self, patience: Patience) -> None:
         """Read no more until another peer has caught up or has shown that it does not."""
@@ -196,7 +196,7 @@ class Connection:
         if self._reads_no_answers:
             asyncio.get_running_loop().call_later(ANSWERS_SECONDS, self._go_on)
         elif not self._waits_for_others:
-            self.router.turns.join(self._go_on)
+            self.router.turns.join(self._go_on, driver=self.role == "driver")
 
     def _has_routed_all(self) -> None:
         if self._held:
@@ -417,4 +417,4 @@ class Connection:
     def _abort(self, why: str) -> None:
         passage, self._passage = self._passage, None
         if passage is not None:
-            passage.abort(why)
+            passage.end(why)

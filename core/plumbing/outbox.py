@@ -255,6 +255,11 @@ class Outbox:
         self._check(self._passed)
         return self._channel.pending > self._limits.pause_from and not self.patience.exhausted
 
+    @property
+    def is_held_back(self) -> bool:
+        """Return whether what others say waits for a BLOB that passes, and not for the peer."""
+        return self._passing and self._lanes.length > 0 and self._channel.pending == 0
+
     def end_passage(self) -> None:
         """Send what has waited for the BLOB's end."""
         self._passing = False

@@ -1,7 +1,8 @@
-"""A BLOB vector on its way while it still arrives: cut through to peers that keep up, kept for others.
+"""A BLOB vector on its way: cut through while it still arrives where that is sure to be quick, kept whole otherwise.
 
-A driver that stops in the middle would leave those peers within an element that never ends. So they get its end after
-a moment without progress, and the state Alert; the others get the whole, if it ever comes.
+Nothing else can be said to a peer within an element, so a driver that stops in the middle, or drips, would keep all
+that others say from it. A BLOB is cut through only when a part of it has come, and so quickly that the rest is a matter
+of a tenth of a second; and to peers that keep up. Should the driver then stop, those get its end, and the state Alert.
 """
 
 from __future__ import annotations
@@ -21,60 +22,106 @@ if TYPE_CHECKING:
 _log = logging.getLogger("core.router")
 
 HANGING = 0.3
-"""Seconds without progress after which a BLOB that is cut through is closed."""
+"""Seconds without progress after which a BLOB that is cut through is closed, or for which it may keep others waiting
+that its driver is slow."""
+LOOK_EVERY = 0.05
+SURE = 0.1
+"""In how many seconds the rest of a BLOB has to be expected for it to be cut through."""
+PART = 8
+"""What part of it has to have come before anything is expected."""
+LEAST = 1 << 16
+"""And how many bytes; a shorter one is not worth it."""
 
 
 class Passage:
-    """Pass one BLOB vector of `origin` on, piece by piece; `end` tells what would close it where it stands."""
+    """Pass one BLOB vector of `origin` on, piece by piece or as a whole."""
 
     def __init__(self, router: Router, origin: Connection, opening: BlobOpening) -> None:
         self._router = router
         self._origin = origin
         self._frame = opening.frame
+        self._loop = asyncio.get_running_loop()
         self.stored = 0
+        """How many bytes are kept of it."""
         targets = router.blob_targets(origin, opening.frame)
+        self._peers = targets.peers
+        self._whole = targets.whole
         # Commands are never cut through: a torn one must not reach a driver.
-        cut = opening.frame.verb == "set" and not origin.remote
-        self._live = [peer for peer in targets.peers if cut and peer.outbox.begin_passage()]
-        self._later = [peer for peer in targets.peers if peer not in self._live]
-        self._parts: list[bytes] | None = [] if self._later or targets.whole else None
+        self._may_begin = bool(targets.peers) and opening.frame.verb == "set" and not origin.remote
+        self._live: list[Connection] = []
+        self._parts: list[bytes] | None = [] if targets.peers or targets.whole else None
+        self._expected = _encoded_length(opening.frame)
+        self._length = 0
+        self._began = self._latest = self._loop.time()
+        self._holding_since: float | None = None
+        self._told = False
         self._timer: asyncio.TimerHandle | None = None
-        self._progress = 0
-        self._seen = 0
-        if self._live:
-            self._watch()
+        if self._may_begin:
+            self._timer = self._loop.call_later(LOOK_EVERY, self._look)
         self._pass(opening.raw)
 
     def add(self, part: BlobPart) -> None:
         """Pass a piece on."""
         self._pass(part.raw)
+        if self._may_begin and self._comes_quickly():
+            self._begin()
 
     def close(self, closing: BlobClosing) -> None:
         """Pass the end on, and the whole to those who have waited for it."""
         self._pass(closing.raw)
+        self._stop_looking()
         self._end_live()
         if self._parts is not None:
             parts, self._parts = self._parts, None
-            self._router.deliver_blob(self._origin, parts, self._later, self._frame)
+            self._router.deliver_blob(self._origin, parts, self._peers, self._frame)
 
     def abort(self, why: str) -> None:
         """Close what has been passed on as a valid element, and say that it is not whole."""
-        if not self._live:
+        live = [peer for peer in self._live if not peer.closed]
+        end = self._origin.missing_end
+        for peer in live:
+            peer.outbox.pass_part(end)
+        self._end_live()
+        told = live if self._told else [*live, *(peer for peer in self._peers if self._frame.verb == "set")]
+        self._told = True
+        if not told:
             return
         frame = self._frame
         _log.warning("%s: BLOB %s.%s is not whole: %s", self._origin.peer, frame.device, frame.name, why)
         attributes = {"state": "Alert", "timestamp": timestamp(), "message": f"the BLOB is not whole: {why}"}
         alert = VectorMessage("set", "BLOB", frame.device or "", frame.name or "", attributes)
-        end = self._origin.missing_end
-        live = [peer for peer in self._live if not peer.closed]
-        for peer in live:
-            peer.outbox.pass_part(end)
-        self._end_live()
-        for peer in live:
+        for peer in told:
             peer.send(alert)
 
+    def end(self, why: str) -> None:
+        """Give it up: no more comes of it."""
+        self._stop_looking()
+        self._parts = None
+        self.abort(why)
+
+    def _comes_quickly(self) -> bool:
+        """Return whether the rest of it is sure to come in a moment, by what has come."""
+        if self._length < LEAST or self._length * PART < self._expected:
+            return False
+        rest = max(self._expected - self._length, 0)
+        return (self._loop.time() - self._began) * rest <= SURE * self._length
+
+    def _begin(self) -> None:
+        """Cut it through from now on, to the peers that keep up."""
+        self._may_begin = False
+        peers = [peer for peer in self._peers if not peer.closed]
+        self._live = [peer for peer in peers if peer.outbox.begin_passage()]
+        self._peers = [peer for peer in peers if peer not in self._live]
+        for part in self._parts or ():
+            for peer in self._live:
+                peer.outbox.pass_part(part)
+        if not self._peers and not self._whole:
+            self._parts = None
+            self.stored = 0
+
     def _pass(self, raw: bytes) -> None:
-        self._progress += 1
+        self._length += len(raw)
+        self._latest = self._loop.time()
         for peer in self._live:
             if not peer.closed and peer.outbox.pass_part(raw):
                 self._origin.wait_for(peer.outbox.patience)
@@ -83,23 +130,38 @@ class Passage:
             self.stored += len(raw)
 
     def _end_live(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         live, self._live = self._live, []
         for peer in live:
             if not peer.closed:
                 peer.outbox.end_passage()
 
-    def _watch(self) -> None:
-        self._seen = self._progress
-        self._timer = asyncio.get_running_loop().call_later(HANGING, self._look)
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _look(self) -> None:
-        if self._progress == self._seen and not self._origin.is_held:
+        now = self._loop.time()
+        if not any(peer.outbox.is_held_back for peer in self._live):
+            self._holding_since = None
+        elif self._holding_since is None:
+            self._holding_since = now
+        if now - self._latest >= HANGING and not self._origin.is_held:
             self.abort(f"nothing more has come of it for {HANGING:g} s")
-        else:
-            self._watch()
+            self._may_begin = False
+        elif self._holding_since is not None and now - self._holding_since >= HANGING:
+            self.abort("it comes too slowly, and others have waited for it")
+        more = self._live or not self._told
+        self._timer = self._loop.call_later(LOOK_EVERY, self._look) if more else None
+
+
+def _encoded_length(frame: Frame) -> int:
+    """Return how many characters the first BLOB of a vector has by its own word, 0 if it does not tell."""
+    try:
+        one = frame.element[0]
+        return int(one.get("enclen") or 0) or int(one.get("size") or 0) * 4 // 3
+    except (IndexError, ValueError):
+        return 0
 
 
 class Targets:

@@ -21,23 +21,34 @@ class Turns:
     """Let peers go on one after another, and everybody else in between."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._drivers: deque[Callable[[], None]] = deque()
+        self._others: deque[Callable[[], None]] = deque()
+        self._asked = False
 
     @property
     def busy(self) -> bool:
         """Return whether anybody waits for its turn."""
-        return bool(self._waiting)
+        return bool(self._drivers or self._others)
 
-    def join(self, go_on: Callable[[], None]) -> None:
-        """Call `go_on`, which takes a slice at most, when those have been served who wait already."""
-        if not self._waiting:
+    def join(self, go_on: Callable[[], None], *, driver: bool = False) -> None:
+        """Call `go_on`, which takes a slice at most, when those have been served who wait already.
+
+        Drivers do not wait for clients, of which there may be a thousand: what they say is for everybody.
+        """
+        (self._drivers if driver else self._others).append(go_on)
+        self._ask()
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
             asyncio.get_running_loop().call_soon(self._serve)
-        self._waiting.append(go_on)
 
     def _serve(self) -> None:
-        for _ in range(min(SLICES, len(self._waiting))):
-            # It counts as waiting while it goes on, so that to join again asks for no second turn of the loop.
-            self._waiting[0]()
-            self._waiting.popleft()
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._serve)
+        for waiting in self._drivers, self._others:
+            for _ in range(min(SLICES, len(waiting))):
+                # It counts as waiting while it goes on, so that to join again asks for no second turn of the loop.
+                waiting[0]()
+                waiting.popleft()
+        self._asked = False
+        if self.busy:
+            self._ask()
