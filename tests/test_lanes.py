@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import given
@@ -128,3 +130,37 @@ def test_of_a_stream_the_newest_frame_alone_waits() -> None:
         lanes.put_frame("camera", b"frame %d" % number, None, "stream")
     assert (lanes.dropped, lanes.blob_length) == (4, 7)
     assert drain(lanes) == [b"frame 4"]
+
+
+def steps_of(work: Callable[[], object]) -> int:
+    """Count the lines of Python that are run."""
+    lines = 0
+
+    def trace(frame: object, event: str, argument: object) -> object:
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)  # type: ignore[arg-type]
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_many_pings_behind_many_devices_cost_what_each_of_them_costs() -> None:
+    lanes = Lanes(1 << 20)
+    for number in range(300):
+        lanes.put(f"device {number}", b"first")
+        lanes.put(f"device {number}", b"second")
+    for number in range(1000):
+        lanes.put_fence(b"%d" % number)
+    for number in range(300):
+        lanes.put(f"device {number}", b"behind")
+    before = steps_of(lambda: [lanes.take() for _ in range(600)])
+    pings = steps_of(lambda: [lanes.take() for _ in range(1000)])
+    assert pings < before
+    assert [lanes.take()[0] for _ in range(300)] == [b"behind"] * 300
+    assert lanes.length == 0

@@ -6,7 +6,7 @@ which too much waits is reduced to its newest set, never across a definition or 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Protocol
 
@@ -76,7 +76,8 @@ class _Lane:
     __slots__ = ("items", "length", "replaceable")
 
     def __init__(self) -> None:
-        self.items: dict[int, _Item] = {}
+        # Of which the first is found at once, however many before it have gone: a dict looks at each place.
+        self.items: OrderedDict[int, _Item] = OrderedDict()
         self.length = 0
         self.replaceable: dict[Hashable, _Sets] = {}
 
@@ -95,8 +96,9 @@ class Lanes:
 
     def __init__(self, many_sets: int) -> None:
         self._many_sets = many_sets
-        self._lanes: dict[str | None, _Lane] = {}
+        self._lanes: OrderedDict[str | None, _Lane] = OrderedDict()
         self._fences: deque[tuple[int, bytes]] = deque()
+        self._oldest = 0  # no item that waits was put before; it may be later
         self._number = 0
         self._sets_length = 0
         self.length = 0
@@ -168,22 +170,29 @@ class Lanes:
     def take(self) -> tuple[bytes, Attachments | None, int]:
         """Return what is to be sent next, its descriptors, and how many bytes of a BLOB it has."""
         lanes = self._lanes
+        if self._fences and self._fences[0][0] < self._oldest:
+            return self._take_fence()
         fence = self._fences[0][0] if self._fences else self._number + 1
         heads = ((device, lane, next(iter(lane.items))) for device, lane in lanes.items())
         following = next((head for head in heads if head[2] < fence), None)
         if following is None:
-            _, data = self._fences.popleft()
-            self.length -= len(data) + ITEM
-            return data, None, 0
+            self._oldest = min((next(iter(lane.items)) for lane in lanes.values()), default=self._number + 1)
+            return self._take_fence()
         device, lane, number = following
         item = self._remove(lane, number)
         if item.sets is not None:
             item.sets.numbers.popleft()  # it is the first of them
         if not item.goes_on:
-            del lanes[device]
-            if lane.items:  # behind the others
-                lanes[device] = lane
+            if lane.items:
+                lanes.move_to_end(device)  # behind the others
+            else:
+                del lanes[device]
         return item.data, item.attachments, item.blob
+
+    def _take_fence(self) -> tuple[bytes, None, int]:
+        _, data = self._fences.popleft()
+        self.length -= len(data) + ITEM
+        return data, None, 0
 
     def _lane(self, device: str | None) -> _Lane:
         lane = self._lanes.get(device)
