@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import ProtocolError
 from core.indi import Frame, MessageStream, Run
+from core.indi.framing import LONGEST_TAG
 from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Definitions, Skipped
 
 SET = (
@@ -168,6 +169,20 @@ def test_a_blob_that_is_none_is_refused_half_way(bad: bytes) -> None:
     at = IMAGE.index(b"</oneBLOB>")
     with pytest.raises(ProtocolError, match="BLOB"):
         through(IMAGE[:at] + bad + IMAGE[at:], [5000])
+
+
+@pytest.mark.parametrize("tag", [b"<setBLOBVector%s>", b"<oneBLOB%s/>", b"<oneBLOB%s>"])
+def test_a_tag_of_a_blob_vector_has_a_limit(tag: bytes) -> None:
+    vector = b"<setBLOBVector><oneBLOB/><oneBLOB></oneBLOB></setBLOBVector>"
+    at_limit, beyond = (tag % (b" " * (length - len(tag) + 2)) for length in (LONGEST_TAG, LONGEST_TAG + 1))
+    assert Frame(vector.replace(tag % b"", at_limit)).is_blob
+    with pytest.raises(ProtocolError, match=f"longer than {LONGEST_TAG}"):
+        Frame(vector.replace(tag % b"", beyond))
+
+
+def test_a_blob_that_hides_in_an_attribute_is_none() -> None:
+    with pytest.raises(ProtocolError):
+        Frame(b"<setBLOBVector><oneBLOB a='" + b'<oneBLOB "' * 999 + b"'></oneBLOB></setBLOBVector>")
 
 
 def test_blobs_beyond_the_limit_are_refused() -> None:

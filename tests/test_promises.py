@@ -24,6 +24,7 @@ TOLD = {
     "levels of a message": str(framing.MAXIMUM_DEPTH),
     "tags, comments and sections in a message": f"{framing.MAXIMUM_MARKUP:,}",
     "attributes of a tag": str(framing.MAXIMUM_ATTRIBUTES),
+    "a start tag of a BLOB vector": f"{framing.LONGEST_TAG:,} bytes",
     "names of a device or property": f"{interest.LONGEST_NAMES:,} characters",
     "devices and properties that one client asks for by name": f"{interest.MAXIMUM_NAMES:,}",
     "devices of a driver": f"{LIMITS.maximum_devices:,}",

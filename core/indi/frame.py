@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 from core.errors import ProtocolError
 from core.indi.character_set import BASE64
-from core.indi.framing import MAXIMUM_ATTRIBUTES, MAXIMUM_MARKUP, MAXIMUM_SIZE
+from core.indi.framing import LONGEST_TAG, MAXIMUM_ATTRIBUTES, MAXIMUM_MARKUP, MAXIMUM_SIZE
 from core.indi.proof import prove, write
 
 if TYPE_CHECKING:
     from lxml import etree
 
 _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
-_BLOB_START = re.compile(rb"<oneBLOB(?=[\s/>])(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
+# No value has a "<" in XML: where a tag would have one it is none, and nothing is looked at twice.
+_TO_END_OF_TAG = rb"(?=[\s/>])(?:[^\"'<>]++|\"[^\"<]*+\"|'[^'<]*+')*>"
+_VECTOR_START = re.compile(rb"<(?:set|new)BLOBVector" + _TO_END_OF_TAG)
+_BLOB_START = re.compile(rb"<oneBLOB" + _TO_END_OF_TAG)
 _ENCODED_LENGTH = re.compile(rb"\senclen\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 MAXIMUM_REFERENCES = 200_000
 """How many times `&lt;` and the like may be in a message: each takes the parser as long as a hundred letters."""
@@ -163,7 +166,10 @@ def _without_bodies(raw: bytes) -> tuple[bytes, tuple[bytes, ...]]:
     skeleton: list[bytes] = []
     bodies: list[bytes] = []
     at = 0
+    if (vector := _VECTOR_START.match(raw)) is not None:
+        _check_length(vector)
     while (start := _BLOB_START.search(raw, at)) is not None:
+        _check_length(start)
         skeleton.append(raw[at : start.end()])
         at = start.end()
         if start.group().endswith(b"/>"):
@@ -181,3 +187,8 @@ def _without_bodies(raw: bytes) -> tuple[bytes, tuple[bytes, ...]]:
     if b"<!" in markup or b"<?" in markup:
         raise ProtocolError("a BLOB vector holds something other than BLOBs")
     return markup, tuple(bodies)
+
+
+def _check_length(tag: re.Match[bytes]) -> None:
+    if tag.end() - tag.start() > LONGEST_TAG:
+        raise ProtocolError(f"a tag of a BLOB vector is longer than {LONGEST_TAG} bytes")

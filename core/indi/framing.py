@@ -19,6 +19,8 @@ MAXIMUM_MARKUP = 10_000
 """How many elements, comments and sections a message may have: lxml makes an object of each."""
 MAXIMUM_ATTRIBUTES = 64
 """How many attributes an element may have."""
+LONGEST_TAG = 8192
+"""How many bytes a start tag of a BLOB vector may have."""
 TORN = 4096
 """Up to how many bytes of a torn element are put before what comes next; more of them grow in a buffer of their own."""
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from core.errors import ProtocolError
 from core.indi.character_set import BASE64
 from core.indi.frame import Frame, without_false_length
-from core.indi.framing import MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
+from core.indi.framing import LONGEST_TAG, MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
 from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton, Skeletons
 
@@ -22,7 +22,6 @@ LONG_BLOB = 4096
 """From how many bytes on a BLOB vector that has not arrived whole is given out in pieces."""
 DEFINITIONS_AT_ONCE = 50
 """How many definitions come together at most."""
-LONGEST_TAG = 8192
 LINE_SEEN = 100
 """How many bytes of a BLOB show whether it is in lines."""
 

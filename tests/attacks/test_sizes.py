@@ -65,6 +65,16 @@ def test_what_never_ends_is_cut_off(server: Server, name: str) -> None:
     assert server.cpu() - before < CPU_SECONDS
 
 
+@pytest.mark.parametrize("spaces", ["<newBLOBVector {} device='heart' name='b'><oneBLOB", "<newBLOBVector><oneBLOB {}"])
+def test_a_long_tag_of_a_blob_is_refused_and_costs_little(server: Server, spaces: str) -> None:
+    before = server.cpu()
+    with server.client(b"") as client:
+        client.socket.setblocking(True)
+        client.send(spaces.format(" " * 15 * MEBI).encode() + b"/></newBLOBVector>")
+        assert b"longer than" in client.until_closed()
+    assert server.cpu() - before < CPU_SECONDS
+
+
 @pytest.mark.parametrize("name", LEFT_ALONE)
 def test_what_lies_between_messages_is_not_kept(server: Server, name: str) -> None:
     first, piece, last = LEFT_ALONE[name]
