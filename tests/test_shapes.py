@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.indi import Frame, MessageStream
+from core.indi import shapes as shapes_module
 from core.indi.message_stream import Definitions
 from core.indi.proof import prove
 from core.indi.shapes import MAXIMUM_SHAPES, Shapes
@@ -155,3 +158,27 @@ def test_a_definition_is_the_same_but_for_its_time(other: bytes, found: bool) ->
     assert shapes.find(STAMPED, 0) is not None  # from now on it is compared
     names = ("defNumberVector", "scope", "where")
     assert shapes.find(other + b"<next", 0) == ((len(other), *names) if found else None)
+
+
+class CountedHoles:
+    """Be the expression that takes a message apart, and count the bytes."""
+
+    def __init__(self, holes: re.Pattern[bytes]) -> None:
+        self._holes = holes
+        self.bytes = 0
+
+    def split(self, raw: bytes) -> list[bytes | None]:
+        self.bytes += len(raw)
+        return self._holes.split(raw)
+
+
+@pytest.mark.parametrize("end", [b"/>", b' a=">"/>', b" / >", b"></defTextVector >", b"><!-- --></defTextVector >"])
+def test_nothing_behind_a_message_is_taken_apart(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    holes = CountedHoles(shapes_module._HOLE)
+    monkeypatch.setattr(shapes_module, "_HOLE", holes)
+    heads = [b'<defTextVector device="x" name="y%d"' % number for number in range(500)]
+    data = b"".join(head + end for head in heads) + heads[0] + b"></defTextVector>"
+    shapes = Shapes()
+    for head in heads:
+        assert shapes.find(data, data.index(head + end)) is None
+    assert holes.bytes <= len(data)

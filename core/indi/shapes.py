@@ -31,6 +31,8 @@ _HEAD = re.compile(
     rb"device=(?:\"([^\"<&\x00-\x1f]+)\"|'([^'<&\x00-\x1f]+)')[ \t\r\n]+"
     rb"name=(?:\"([^\"<&\x00-\x1f]+)\"|'([^'<&\x00-\x1f]+)')"
 )
+# Of a start tag, behind its head; one that ends in "/>" does not fit.
+_TO_CONTENT = re.compile(rb"(?:[^\"'<>/]++|\"[^\"<]*+\"|'[^'<]*+')*>")
 _STAMP = re.compile(rb" timestamp=\"([0-9T:.-]{1,40})\"")
 _TIME = re.compile(rb"[0-9T:.-]{1,40}")
 _UNFIT = re.compile(rb"[&\"'\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -77,11 +79,16 @@ class Shapes:
         same = self._same.get(head[0])
         if same is not None and (end := same.end_in(data, at)) > 0:
             return end, same.tag, same.device, same.name
+        # Nothing behind the message is looked at, which would be done again for the next one.
+        if (content := _TO_CONTENT.match(data, head.end(), at + LONGEST_MESSAGE)) is None:
+            return None
         tag = head[1]
-        end = data.find(b"</" + tag + b">", head.end(), at + LONGEST_MESSAGE)
+        end = data.find(b"</" + tag, content.end(), at + LONGEST_MESSAGE)
         if end < 0:
             return None
         end += len(tag) + 3
+        if not data.startswith(b">", end - 1):
+            return None
         raw = data[at:end]
         if tuple(_HOLE.split(raw)) not in self._proven or b"]]>" in raw or not is_proper(raw):
             return None
