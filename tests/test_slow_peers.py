@@ -403,6 +403,31 @@ def test_a_blob_that_nobody_takes_is_refused_at_its_beginning(clock: VirtualCloc
     with_hub(clock, work)
 
 
+@pytest.mark.parametrize("snoops", ["nobody", "the device of a driver", "a driver", "a device of this process"])
+def test_what_a_client_says_of_a_blob_is_kept_only_if_somebody_snoops_it(clock: VirtualClock, snoops: str) -> None:
+    async def work(hub: Hub) -> None:
+        driver, told = hub.peer("driver")
+        client, _ = hub.peer()
+        if snoops == "the device of a driver":
+            hub.peer("driver")[0].feed(DEFINE)
+        if snoops in ("a driver", "the device of a driver"):
+            driver.feed(b'<getProperties version="1.7" device="scope"/><enableBLOB device="scope">Also</enableBLOB>')
+        if snoops == "a device of this process":
+            hub.own.snoop("scope", "image", blobs=True)
+        told.taken()
+        client.feed(OPENING + LINES[:6000])
+        kept = snoops in ("a driver", "a device of this process")
+        assert (client.held > 6000) is kept
+        assert client.held < 10_000
+        client.feed(LINES[6000:] + CLOSING + b"<pingRequest uid='1'/>")
+        assert not client.closed
+        assert (OPENING in told.sent) is (snoops == "a driver")
+        await asyncio.sleep(0)
+        assert [news.name for news in hub.own.news] == ["image"] * (snoops == "a device of this process")
+
+    with_hub(clock, work)
+
+
 @pytest.mark.parametrize(
     "much",
     [

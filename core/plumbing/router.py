@@ -284,7 +284,10 @@ class Router:
                 origin.say(f"{device!r} takes no BLOB {name!r}")
             return Targets([], whole=takes)
         if origin.role != "driver":
-            return Targets([], whole=True)
+            snooped = self._may_relay(origin, frame) and (
+                self._snoopers(frame) or self._anybody_listens(device, name, blob=True)
+            )
+            return Targets([], whole=bool(snooped))
         if not self._owns(origin, device, defining=False):
             return Targets([], whole=False)
         self._log(device, frame.said)
@@ -403,15 +406,21 @@ class Router:
 
     def _relayed(self, origin: Connection, frame: Frame) -> None:
         """Give what only drivers say, and a client or the server above us has sent, to those who snoop it."""
-        device = frame.device
-        if device is None or device in self.drivers or device in self.owners:
-            if origin.role == "client":
-                origin.forged(f"{frame.tag} of {device!r}" if device is not None else frame.tag)
-            return
-        for peer in tuple(self.peers):
-            if peer.role == "driver" and peer.wants_message(device, frame.name, blob=frame.tag == "setBLOBVector"):
+        if self._may_relay(origin, frame):
+            for peer in self._snoopers(frame):
                 peer.pass_on(frame, origin)
-        self._snooped(frame)
+            self._snooped(frame)
+
+    def _may_relay(self, origin: Connection, frame: Frame) -> bool:
+        device = frame.device
+        may = device is not None and device not in self.drivers and device not in self.owners
+        if not may and origin.role == "client":
+            origin.forged(f"{frame.tag} of {device!r}" if device is not None else frame.tag)
+        return may
+
+    def _snoopers(self, frame: Frame) -> list[Connection]:
+        device, name, blob = frame.device, frame.name, frame.tag == "setBLOBVector"
+        return [peer for peer in self.peers if peer.role == "driver" and peer.wants_message(device, name, blob=blob)]
 
     def _log(self, device: str | None, said: object) -> None:
         text = said.text if isinstance(said, Notice) else said.message if isinstance(said, DelProperty) else said
