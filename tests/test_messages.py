@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import ProtocolError
+from core.errors import NotUnderstood, ProtocolError
 from core.indi import (
     DelProperty,
     Element,
@@ -23,6 +23,7 @@ from core.indi import (
     encode,
 )
 from core.indi.blobs import decode_base64, encode_base64
+from core.indi.messages import LONGEST_UID
 
 # What XML can carry, without the white space that a parser may normalise and INDI trims.
 plain = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), min_size=1).filter(
@@ -54,6 +55,17 @@ def test_a_vector_comes_back_equal(device: str, name: str, member: str, text: st
 )
 def test_the_others_come_back_equal(message: Message) -> None:
     assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize("tag", ["pingRequest", "pingReply"])
+def test_the_uid_of_a_ping_has_a_limit(tag: str) -> None:
+    raw = f"<{tag} uid='{{}}'/>"
+    assert decode(raw.format('"' * LONGEST_UID).encode()) in (
+        PingRequest('"' * LONGEST_UID),
+        PingReply('"' * LONGEST_UID),
+    )
+    with pytest.raises(NotUnderstood, match="more than 1024"):
+        decode(raw.format('"' * (LONGEST_UID + 1)).encode())
 
 
 def test_forbidden_characters_become_replacements() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.drivers import stderr_log
-from core.indi import framing
+from core.indi import framing, messages
 from core.plumbing import PeerLimits, interest, memory, turns
 from core.transports.server import Server
 
@@ -26,6 +26,7 @@ TOLD = {
     "attributes of a tag": str(framing.MAXIMUM_ATTRIBUTES),
     "a start tag of a BLOB vector": f"{framing.LONGEST_TAG:,} bytes",
     "names of a device or property": f"{interest.LONGEST_NAMES:,} characters",
+    "the `uid` of a ping": f"{messages.LONGEST_UID:,} characters",
     "devices and properties that one client asks for by name": f"{interest.MAXIMUM_NAMES:,}",
     "devices of a driver": f"{LIMITS.maximum_devices:,}",
     "properties of a driver": f"{LIMITS.maximum_properties:,}",

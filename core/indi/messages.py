@@ -17,6 +17,9 @@ Verb = Literal["def", "set", "new"]
 Kind = Literal["Text", "Number", "Switch", "Light", "BLOB"]
 BlobMode = Literal["Never", "Also", "Only"]
 
+LONGEST_UID = 1024
+"""How many characters a ping may give for the answer to repeat: to write 16 MiB takes a second."""
+
 _VECTOR_TAG = re.compile(r"(def|set|new)(Text|Number|Switch|Light|BLOB)Vector")
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -128,6 +131,8 @@ def decode(raw: bytes | Frame) -> Message:
         return DelProperty(frame.device, frame.name, attributes.get("message"), attributes.get("timestamp"))
     if tag in ("pingRequest", "pingReply"):
         uid = _needed(tag, attributes, "uid")
+        if len(uid) > LONGEST_UID:
+            raise NotUnderstood(f"{tag} with a uid of more than {LONGEST_UID} characters")
         return PingRequest(uid) if tag == "pingRequest" else PingReply(uid)
     raise NotUnderstood(f"<{tag[:40]}> is no INDI message")
 
