@@ -15,6 +15,7 @@ MESSAGES = [
     b'<setTextVector device="d" name="n"><oneText name="t"><![CDATA[</setTextVector>]]></oneText></setTextVector>',
     b'<setTextVector device="d" name="n"><!-- </setTextVector> --><oneText name="t">x</oneText></setTextVector>',
     b'<enableBLOB device="d">Also</enableBLOB >',
+    b'<newTextVector device="a/b" name=\'/\'><oneText name="/>"/></newTextVector>',
 ]
 BETWEEN = [b"", b"\n", b"<?xml version='1.0'?>\n", b"<!-- a comment with <tags> -->", b" \r\n\t"]
 
@@ -63,9 +64,16 @@ def test_what_lies_between_messages_is_not_kept() -> None:
         (b"</end>", "an end without a beginning"),
         (b"<a>" * 40, "levels deep"),
         (b"<![CDATA[x]]>", "CDATA between"),
+        (b"<a / >", "cannot end"),
+        (b"<a/ b='c'>", "cannot end"),
+        (b"<a><b c='d' /e", "cannot end"),
+        (b"<a//", "cannot end"),
         (b'<a b="' + b"x" * 2000, "longer than 1000"),
     ],
 )
 def test_what_is_no_message_is_refused(stream: bytes, why: str) -> None:
     with pytest.raises(ProtocolError, match=why):
         list(Framer(maximum_size=1000).feed(stream))
+    dripped = Framer(maximum_size=1000)
+    with pytest.raises(ProtocolError, match=why):
+        [list(dripped.feed(stream[at : at + 1])) for at in range(len(stream))]

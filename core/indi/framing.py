@@ -25,7 +25,7 @@ TORN = 4096
 """Up to how many bytes of a torn element are put before what comes next; more of them grow in a buffer of their own."""
 
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
-_QUOTE_OR_END = re.compile(rb"[\"'>]")
+_QUOTE_OR_END = re.compile(rb"[\"'/>]")
 _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.:-]*")
 
@@ -204,18 +204,26 @@ class Framer:
             if at < 0:
                 self._at = len(buffer)
                 return False
+            if not self._quote and buffer[at] == 0x2F:
+                if at + 1 == len(buffer):
+                    self._at = at
+                    return False
+                # Nothing makes XML of it any more, and it would be waited for an end tag.
+                if buffer[at + 1] != 0x3E:
+                    raise ProtocolError(f"a start tag that cannot end: {_excerpt(buffer, at)}")
+                self._at = at + 2
+                break
             self._at = at + 1
             if self._quote:
                 self._quote = b""
             elif buffer[at] == 0x3E:
+                self._depth += 1
                 break
             else:
                 self._quote = bytes(buffer[at : at + 1])
                 self._attributes += 1
                 if self._attributes > MAXIMUM_ATTRIBUTES:
                     raise ProtocolError(f"an element has more than {MAXIMUM_ATTRIBUTES} attributes")
-        if buffer[at - 1] != 0x2F:
-            self._depth += 1
         self._tag_start = -1
         return True
 

@@ -54,6 +54,7 @@ CUT_OFF = {
     "attribute twice": (b'<getProperties version="1.7" version="1.7"/>', "not well-formed"),
     "attribute without quotes": (b"<getProperties version=1.7/>", "not well-formed"),
     "attribute without value": (b"<getProperties version/>", "not well-formed"),
+    "slash that ends no tag": (b'<getProperties version="1.7" / >', "a start tag that cannot end"),
     "no space between attributes": (b'<getProperties version="1.7"device="x"/>', "not well-formed"),
     "smaller-than in an attribute": (b'<getProperties version="1<7"/>', "not well-formed"),
     "name that begins with a digit": (b"<1abc/>", "not the beginning of a message"),
