@@ -257,3 +257,47 @@ def test_what_is_a_run_as_a_whole_is_told_at_once_and_nothing_else_is() -> None:
     stream.append(b"<!-- ")
     assert stream.next_piece() is None
     assert stream.whole_run(changed) is None
+
+
+def expat_reads(data: bytes) -> bool:
+    """Return whether expat takes what is given out, under a root of its own, as clients read it."""
+    try:
+        expat.ParserCreate().Parse(b"<r>" + data + b"</r>", True)
+    except expat.ExpatError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        '<getProperties version="1.7" \u0221="1"/>',
+        "<getProperties version='1.7' device='\u00e9' \u0221='1'/>",
+        "<a\U00010000/>",
+        "<\u00e9/>",
+        "<message><a\u0221/></message>",
+        '<message xmlns:\u0221="u"/>',
+        '<message device="a>b" message="/>" \u0221="1"/>',
+        "<message><!-- --><b \u0221='1'/></message>",
+        '<setBLOBVector device="d" name="n"><oneBLOB \u0221="1">QUJD</oneBLOB></setBLOBVector>',
+    ],
+)
+def test_names_that_lxml_takes_and_expat_does_not_are_refused(named: str) -> None:
+    with pytest.raises(ProtocolError, match=r"not ASCII|not the beginning"):
+        list(taken(MessageStream(), named.encode()))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "<message device='\u0221' message=\"\u00e9'>\U00010000\"/>",
+        "<message>\u00e9 > \u0221 \" '<a>\U00010000</a>\u0221</message>",
+        "<message>\u00e9<!-- <\u0221/> --></message>",
+        "<message>\u00e9<?\u0221 \u00e9?></message>",
+        "<message>\u00e9<![CDATA[<\u0221 \u0221='1'/>]]]]><![CDATA[>&amp;]]></message>",
+        "<message a='&#10;&#13;&lt;'>&#13;&#x10000;&gt;<!-- --></message>",
+    ],
+)
+def test_what_is_not_ascii_elsewhere_is_passed_on_and_expat_reads_it(odd: str) -> None:
+    (passed,) = taken(MessageStream(), odd.encode())
+    assert expat_reads(Frame(passed).for_passing_on())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.errors import ProtocolError
 from core.indi.character_set import BASE64
 from core.indi.framing import LONGEST_TAG, MAXIMUM_ATTRIBUTES, MAXIMUM_MARKUP, MAXIMUM_SIZE
-from core.indi.proof import prove, write
+from core.indi.proof import has_foreign_names, prove, write
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -54,12 +54,15 @@ class Frame:
             skeleton, self.bodies = _without_bodies(raw)
             element = prove(skeleton)
         else:
+            skeleton = raw
             element = prove(raw)
             if b"<!" in raw or b"<?" in raw:
                 # The parsers of libindi skip to the next ">": what hides in a comment or CDATA would become a command.
-                self.raw = write(element)
+                self.raw = skeleton = write(element)
                 if len(self.raw) > MAXIMUM_SIZE:  # a letter may have become five
                     raise ProtocolError(f"a message is longer than {MAXIMUM_SIZE} bytes when it is written anew")
+        if has_foreign_names(skeleton):
+            raise ProtocolError("a name is not ASCII")
         if len(element.attrib) > MAXIMUM_ATTRIBUTES:
             raise ProtocolError(f"a message has more than {MAXIMUM_ATTRIBUTES} attributes")
         self._element = element
