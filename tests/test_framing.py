@@ -77,3 +77,30 @@ def test_what_is_no_message_is_refused(stream: bytes, why: str) -> None:
     dripped = Framer(maximum_size=1000)
     with pytest.raises(ProtocolError, match=why):
         [list(dripped.feed(stream[at : at + 1])) for at in range(len(stream))]
+
+
+NAME = b"n" * 64
+LONG = b"n" * 65
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"<%s/>" % LONG,
+        b"<a %s='1'/>" % LONG,
+        b"<a b='1' %s = \"1\">" % LONG,
+        b"<a><b c='1'/><%s></%s></a>" % (LONG, LONG),
+        b"<a %s/>" % LONG,
+        b"<a></%s%s>" % (LONG, b" " * 1000),
+    ],
+)
+def test_names_are_bounded_however_they_come(stream: bytes, size: int) -> None:
+    with pytest.raises(ProtocolError, match=r"a name is longer than 64 bytes|end tag without"):
+        cut(stream, [size] * (len(stream) // size))
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_is_no_name_may_be_long(size: int) -> None:
+    message = b"<%s %s='%s' b=\"<%s>\"><!-- <%s> --><![CDATA[<%s]]>%s</%s>" % (NAME, NAME, *[LONG] * 5, NAME)
+    assert cut(message, [size] * (len(message) // size)) == [message]

@@ -25,6 +25,7 @@ TOLD = {
     "tags, comments and sections in a message": f"{framing.MAXIMUM_MARKUP:,}",
     "attributes of a tag": str(framing.MAXIMUM_ATTRIBUTES),
     "a start tag of a BLOB vector": f"{framing.LONGEST_TAG:,} bytes",
+    "names of tags and attributes": f"{framing.LONGEST_NAME} bytes",
     "names of a device or property": f"{interest.LONGEST_NAMES:,} characters",
     "the `uid` of a ping": f"{messages.LONGEST_UID:,} characters",
     "devices and properties that one client asks for by name": f"{interest.MAXIMUM_NAMES:,}",

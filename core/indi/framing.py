@@ -21,6 +21,10 @@ MAXIMUM_ATTRIBUTES = 64
 """How many attributes an element may have."""
 LONGEST_TAG = 8192
 """How many bytes a start tag of a BLOB vector may have."""
+LONGEST_NAME = 64
+"""How many bytes the name of an element or attribute may have; INDI's longest has some twenty."""
+LONGEST_END = 1024
+"""How many bytes an end tag may have, most of them spaces."""
 TORN = 4096
 """Up to how many bytes of a torn element are put before what comes next; more of them grow in a buffer of their own."""
 
@@ -28,6 +32,16 @@ _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _QUOTE_OR_END = re.compile(rb"[\"'/>]")
 _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.:-]*")
+_SHORT_NAME = rb"[A-Za-z_][A-Za-z0-9_.:-]{0,%d}" % (LONGEST_NAME - 1)
+ATTRIBUTES = (
+    rb"(?:[ \t\r\n]+"
+    + _SHORT_NAME
+    + rb"[ \t\r\n]*=[ \t\r\n]*(?:\"[^\"<]*\"|'[^'<]*')){0,%d}[ \t\r\n]*" % MAXIMUM_ATTRIBUTES
+)
+"""What may stand in a start tag behind its name, as an expression."""
+_START_TAG = re.compile(rb"<" + _SHORT_NAME + ATTRIBUTES + rb"/?>")
+_VALUE = re.compile(rb"\"[^\"]*\"|'[^']*'")
+_LONG_NAME = re.compile(rb"[ \t\r\n<>=/\"'][^ \t\r\n<>=/\"']{%d}" % (LONGEST_NAME + 1))
 
 
 class Framer:
@@ -179,7 +193,8 @@ class Framer:
             self._until = b"?>"
             self._at = at + 2
             return True
-        if not _NAME.match(buffer, at + 1):
+        tag = _START_TAG.match(buffer, at)
+        if tag is None and not _NAME.match(buffer, at + 1):
             raise ProtocolError(f"not the beginning of a message: {_excerpt(buffer, at)}")
         if self._depth >= self.maximum_depth:
             raise ProtocolError(f"a message is nested more than {self.maximum_depth} levels deep")
@@ -187,10 +202,19 @@ class Framer:
             self._start = at
             self._elements = 0
         self._count_element()
-        self._attributes = 0
-        self._tag_start = at
-        self._at = at + 1
+        if tag is not None:
+            self._at = tag.end()
+            self._opened()
+        else:  # torn, or of another form
+            self._attributes = 0
+            self._tag_start = at
+            self._at = at + 1
         return True
+
+    def _opened(self) -> None:
+        """Take note of the start tag that ends here."""
+        if self._buffer[self._at - 2] != 0x2F:
+            self._depth += 1
 
     def _finish_start_tag(self) -> bool:
         """Look for the `>` outside of quotes that ends the start tag."""
@@ -217,13 +241,16 @@ class Framer:
             if self._quote:
                 self._quote = b""
             elif buffer[at] == 0x3E:
-                self._depth += 1
                 break
             else:
                 self._quote = bytes(buffer[at : at + 1])
                 self._attributes += 1
                 if self._attributes > MAXIMUM_ATTRIBUTES:
                     raise ProtocolError(f"an element has more than {MAXIMUM_ATTRIBUTES} attributes")
+        # lxml keeps every name that it has seen, for a while.
+        if _LONG_NAME.search(_VALUE.sub(b" ", memoryview(buffer)[self._tag_start : self._at])):
+            raise ProtocolError(f"a name is longer than {LONGEST_NAME} bytes")
+        self._opened()
         self._tag_start = -1
         return True
 
@@ -236,9 +263,9 @@ class Framer:
         if not self._depth:
             raise ProtocolError(f"an end without a beginning: {_excerpt(self._buffer, at)}")
         end = self._buffer.find(b">", at)
+        if (end if end >= 0 else len(self._buffer)) - at > LONGEST_END:
+            raise ProtocolError(f"an end tag without an end: {_excerpt(self._buffer, at)}")
         if end < 0:
-            if len(self._buffer) - at > 1024:
-                raise ProtocolError(f"an end tag without an end: {_excerpt(self._buffer, at)}")
             return False
         self._at = end + 1
         self._depth -= 1

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from core.errors import ProtocolError
 from core.indi.character_set import BASE64
 from core.indi.frame import Frame, without_false_length
-from core.indi.framing import LONGEST_TAG, MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
+from core.indi.framing import ATTRIBUTES, LONGEST_TAG, MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
 from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton, Skeletons
 
@@ -29,12 +29,11 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _BETWEEN = re.compile(rb"(?:[ \t\r\n]*<(?:!--.*?--|\?.*?\?)>){1,500}[ \t\r\n]*", re.DOTALL)
 """Comments and declarations, not more than do no harm in one turn."""
 _SKIPPED = (b"<!--", b"<?")
-_ATTRIBUTES = rb"(?:[ \t\r\n]+[A-Za-z_][\w.:-]*[ \t\r\n]*=[ \t\r\n]*(?:\"[^\"<]*\"|'[^'<]*'))*[ \t\r\n]*"
 _OPENING = re.compile(
-    rb"<(set|new)BLOBVector" + _ATTRIBUTES + rb">[ \t\r\n]*(<oneBLOB(?=[ \t\r\n>])" + _ATTRIBUTES + rb">)"
+    rb"<(set|new)BLOBVector" + ATTRIBUTES + rb">[ \t\r\n]*(<oneBLOB(?=[ \t\r\n>])" + ATTRIBUTES + rb">)"
 )
 _END = re.compile(rb"</oneBLOB[ \t\r\n]*>")
-_ANOTHER = re.compile(rb"<oneBLOB(?=[ \t\r\n/>])" + _ATTRIBUTES + rb"(/?)>")
+_ANOTHER = re.compile(rb"<oneBLOB(?=[ \t\r\n/>])" + ATTRIBUTES + rb"(/?)>")
 _LAST_OF = {verb: re.compile(rb"</" + verb + rb"BLOBVector[ \t\r\n]*>") for verb in (b"set", b"new")}
 _TAG = re.compile(rb"<(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
 

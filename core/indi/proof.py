@@ -1,8 +1,15 @@
-"""Prove that a message is well-formed XML, with lxml: no entities, no document type, no network."""
+"""Prove that a message is well-formed XML, with lxml: no entities, no document type, no network.
+
+Every thread has one dictionary of lxml, which never forgets what it has been given: names, also those of instructions,
+entities and namespaces, and blank text. So a peer could fill the memory with ever new ones. lxml keeps the dictionary
+with what belongs to the thread; that is taken away after a while, and what has been parsed keeps its own.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import re
+import threading
 from typing import TYPE_CHECKING
 
 from core.errors import ProtocolError
@@ -13,25 +20,43 @@ if TYPE_CHECKING:
 _FOREIGN_NAME = re.compile(rb"<[^\"'>\x80-\xff]*+(?:(?:\"[^\"]*+\"|'[^']*+')[^\"'>\x80-\xff]*+)*[\x80-\xff]")
 """A tag that has a letter beyond ASCII outside of its values."""
 
-_parser: etree.XMLParser | None = None
+FORGETS_AFTER = 4 << 20
+"""After how many bytes of messages lxml forgets their names, of which each costs up to six times its length."""
+
+_thread_state = ctypes.pythonapi.PyThreadState_GetDict
+_thread_state.argtypes = []
+_thread_state.restype = ctypes.c_void_p  # a borrowed reference, which py_object would take for its own
+
+
+class _Thread(threading.local):
+    """Be what each thread has of its own: its parser, and how many bytes that has been given."""
+
+    parser: etree.XMLParser | None = None
+    given = 0
+
+
+_thread = _Thread()
 
 
 def load() -> None:
     """Import lxml and make the parser now, so that the first message need not wait for that."""
+    if _thread.parser is None:
+        _thread.parser = _make_parser()
+
+
+def _make_parser() -> etree.XMLParser:
     from lxml import etree
 
-    global _parser
-    if _parser is None:
-        # huge_tree: a BLOB of 16 MiB is one text node, and lxml's default limit is 10 MB.
-        _parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=True,
-            remove_comments=True,
-            remove_pis=True,
-            encoding="utf-8",
-        )
+    # huge_tree: a BLOB of 16 MiB is one text node, and lxml's default limit is 10 MB.
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=True,
+        remove_comments=True,
+        remove_pis=True,
+        encoding="utf-8",
+    )
 
 
 def prove(raw: bytes) -> etree._Element:
@@ -39,10 +64,26 @@ def prove(raw: bytes) -> etree._Element:
     from lxml import etree
 
     load()
+    _thread.given += len(raw)
+    if _thread.given > FORGETS_AFTER:
+        _forget_names()
     try:
-        return etree.fromstring(raw, _parser)
+        return etree.fromstring(raw, _thread.parser)
     except etree.XMLSyntaxError as error:
         raise ProtocolError(f"not well-formed: {error.msg}") from None
+
+
+def _forget_names() -> None:
+    """Let this thread begin a new dictionary."""
+    from lxml import etree
+
+    default = etree.get_default_parser()
+    ctypes.cast(_thread_state(), ctypes.py_object).value.pop("_ParserDictionaryContext", None)
+    _thread.parser = _make_parser()
+    _thread.given = 0
+    # A thread takes its dictionary from the first parser that is used in it: from no old one.
+    etree.fromstring(b"<a/>", _thread.parser)
+    etree.set_default_parser(default)
 
 
 def has_foreign_names(raw: bytes) -> bool:
