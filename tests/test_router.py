@@ -401,6 +401,36 @@ def test_what_is_well_formed_and_not_understood_costs_only_itself(clock: Virtual
     with_hub(clock, work)
 
 
+def test_many_unknown_tags_are_a_few_lines_of_the_log_and_no_forgeries(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(hub: Hub) -> None:
+        client, seen = hub.peer()
+        for number in range(1000):
+            client.feed(b"<t%d%s/>" % (number, b"x" * 50))
+        assert seen.taken().count("is no INDI message") == 1000
+
+    with_hub(clock, work)
+    lines = [record.getMessage() for record in caplog.records if record.name == "core.connection"]
+    assert len(lines) == 10
+    cut = "t0" + "x" * 38
+    assert lines[0] == f"client 0 sent what is not understood; refused (1 times): <{cut}> is no INDI message"
+    assert all(len(line) < 200 and "driver" not in line for line in lines)
+
+
+def test_what_only_a_driver_may_say_is_a_forgery(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(hub: Hub) -> None:
+        client, _ = hub.peer()
+        client.feed(b'<message device="own" message="x"/><message message="x"/>')
+
+    with_hub(clock, work)
+    lines = [record.getMessage() for record in caplog.records if record.name == "core.connection"]
+    assert lines == [
+        "client 0 sent message of 'own', as only its driver may; refused (1 times)",
+        "client 0 sent message, as only its driver may; refused (1 times)",
+    ]
+
+
 def test_a_flood_of_questions_lets_others_have_their_turn_and_waits_for_its_reader(clock: VirtualClock) -> None:
     async def work(hub: Hub) -> None:
         client, seen = hub.peer()

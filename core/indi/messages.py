@@ -141,7 +141,7 @@ def _elements(frame: Frame, tag: str) -> Iterator[Element]:
     """Yield the members of a vector's message; raise ProtocolError for what is none."""
     for number, child in enumerate(frame.element):
         if child.tag != tag or len(child):
-            raise NotUnderstood(f"{frame.tag} {frame.device}.{frame.name} holds {child.tag}, not a plain {tag}")
+            raise NotUnderstood(f"{frame.tag} {frame.device}.{frame.name} holds {child.tag[:40]}, not a plain {tag}")
         attributes = {str(key): str(value) for key, value in child.attrib.items()}
         name = _needed(tag, attributes, "name")
         text = (child.text or "").strip() if frame.bodies is None else frame.bodies[number].decode("ascii")

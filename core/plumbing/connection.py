@@ -17,6 +17,7 @@ from core.plumbing.interest import Interest
 from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
 from core.plumbing.passage import Passage
 from core.plumbing.patience import Patience
+from core.plumbing.refusals import Refusals
 from core.plumbing.routes import NOTHING
 from core.plumbing.turns import LITTLE, SLICE
 from core.plumbing.wire import notice
@@ -29,7 +30,6 @@ _log = logging.getLogger("core.connection")
 Role = Literal["client", "driver", "server"]
 """What the peer is to us: a client, a driver (a child process or a server behind us), or the server above us."""
 
-FORGERIES_REMEMBERED = 100
 ANSWERS_PENDING = 1 << 20
 """At how many bytes pending a peer's questions wait until it has read the answers."""
 ANSWERS_SECONDS = 0.01
@@ -94,7 +94,7 @@ class Connection:
         self._spent = 0  # of a slice
         self._answered = 0  # bytes, since it last was seen to read them
         self._warned: set[str] = set()
-        self._forged: dict[str, int] = {}
+        self.refusals = Refusals(peer)
         router.attach(self)
 
     @property
@@ -227,7 +227,7 @@ class Connection:
             self.router.receive(self, frame)
         except NotUnderstood as error:
             # What comes behind it can be read, so nothing else is lost.
-            self.forged(f"<{frame.tag[:40]}> that is not understood ({error})")
+            self.refusals.not_understood(str(error))
             self.say(str(error))
 
     def _pass_blob(self, piece: BlobOpening | BlobPart | BlobClosing) -> None:
@@ -296,7 +296,7 @@ class Connection:
         if self.closed:
             return
         if outbox.hearing.exhausted:
-            origin.exceeded(f"commands for {self.peer}", f"it has left {outbox.pending} bytes unread")
+            origin.refusals.add(f"commands for {self.peer}", f"it has left {outbox.pending} bytes unread")
             origin.say(f"{device or self.peer} does not listen: {outbox.pending} bytes wait for it")
             return
         outbox.send_commands(raw, device or "")
@@ -348,18 +348,6 @@ class Connection:
         lost = [f"{collapsed} sets were replaced by newer ones"] if collapsed else []
         lost += [f"{dropped} frames of streams were dropped"] if dropped else []
         _log.info("%s was behind: %s", self.peer, " and ".join(lost))
-
-    def forged(self, what: str) -> None:
-        """Log that the peer sent what only another may send."""
-        self.exceeded(f"{what}, which only its driver may")
-
-    def exceeded(self, what: str, why: str = "") -> None:
-        """Log, the first time and then ever more rarely, that the peer sent what it may not send."""
-        times = self._forged[what] = self._forged.get(what, 0) + 1
-        if times & (times - 1) == 0:
-            _log.warning("%s sent %s; refused (%d times)%s", self.peer, what, times, f": {why}" if why else "")
-        if len(self._forged) > FORGERIES_REMEMBERED:
-            self._forged.pop(next(iter(self._forged)))
 
     def send(self, message: Message) -> None:
         """Queue a message for the peer alone; one that does not take it is closed at the limit."""

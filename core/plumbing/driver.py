@@ -214,7 +214,7 @@ class DeviceDriver:
                     on_accepted = functools.partial(echo, command)
                     await device.take_new(vector, command.values(vector), on_accepted)
                 except (ProtocolError, ValueRefused) as refusal:
-                    command.origin.exceeded(f"new values for {device.name}.{vector.name}", str(refusal))
+                    command.origin.refusals.add(f"new values for {device.name}.{vector.name}", str(refusal))
                     self._refuse(vector, str(refusal), command.origin)
             if queue.running is not None:
                 return

@@ -374,7 +374,7 @@ class Router:
             if too_many := origin.holdings.define(device, name):
                 if not origin.holdings.has(device):
                     del self.owners[device]
-                origin.exceeded(too_many)
+                origin.refusals.add(too_many)
                 return
             if frame.tag == "defBLOBVector":
                 self.blob_wishes.defined(origin, device, name)
@@ -391,17 +391,17 @@ class Router:
 
     def _owns(self, origin: Connection, device: str, *, defining: bool) -> bool:
         if device in self.drivers:
-            origin.forged(f"something of {device!r}, which is a device of this process")
+            origin.refusals.forged(f"something of {device!r}, which is a device of this process")
             return False
         if self.reserved.get(device, origin) is not origin:
-            origin.forged(f"something of {device!r}, which is an instance of this run")
+            origin.refusals.forged(f"something of {device!r}, which is an instance of this run")
             return False
         owner = self.owners.get(device)
         if owner is None and defining:
             owner = self.owners[device] = origin
             self._changed()
         if owner is not None and owner is not origin:
-            origin.forged(f"something of {device!r}, which belongs to {owner.peer}")
+            origin.refusals.forged(f"something of {device!r}, which belongs to {owner.peer}")
         return owner is None or owner is origin
 
     def _relayed(self, origin: Connection, frame: Frame) -> None:
@@ -415,7 +415,8 @@ class Router:
         device = frame.device
         may = device is not None and device not in self.drivers and device not in self.owners
         if not may and origin.role == "client":
-            origin.forged(f"{frame.tag} of {device!r}" if device is not None else frame.tag)
+            decode(frame)  # what nobody understands is no forgery
+            origin.refusals.forged(f"{frame.tag} of {device!r}" if device is not None else frame.tag)
         return may
 
     def _snoopers(self, frame: Frame) -> list[Connection]:
