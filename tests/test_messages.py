@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -22,7 +23,7 @@ from core.indi import (
     decode,
     encode,
 )
-from core.indi.blobs import decode_base64, encode_base64
+from core.indi.blobs import LINES_AT_ONCE, decode_base64, encode_base64, written_length
 from core.indi.messages import LONGEST_UID
 
 # What XML can carry, without the white space that a parser may normalise and INDI trims.
@@ -113,6 +114,15 @@ def test_base64_comes_back_in_lines_of_72(data: bytes) -> None:
     assert all(len(line) <= 72 for line in text.split(b"\n"))
     assert decode_base64(text) == data
     assert decode_base64(text.replace(b"\n", b"")) == data
+
+
+@pytest.mark.parametrize("size", [LINES_AT_ONCE * 54 + more for more in (-1, 0, 1, 54, LINES_AT_ONCE * 54 + 55)])
+def test_thousands_of_lines_are_broken_as_few_are(size: int) -> None:
+    data = bytes(range(251)) * (size // 251) + bytes(size % 251)
+    text = encode_base64(data)
+    pieces = (base64.b64encode(data[at : at + 54]) + b"\n" for at in range(0, size, 54))
+    assert text == b"".join(pieces)
+    assert len(text) == written_length(size)
 
 
 def test_what_is_no_base64_is_refused() -> None:

