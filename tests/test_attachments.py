@@ -12,7 +12,8 @@ import pytest
 
 from core.errors import ProtocolError
 from core.indi import Frame
-from core.plumbing.attachments import Attachments, without_attachments
+from core.indi.long_messages import LONG, LongMessage
+from core.plumbing.attachments import Attachments
 
 
 @pytest.fixture
@@ -31,6 +32,12 @@ def attached(descriptor: int, attributes: str) -> Frame:
     return frame
 
 
+def in_base64(frame: Frame) -> bytes:
+    assert isinstance(frame.attachments, Attachments)
+    written = frame.attachments.in_base64(frame)
+    return written if isinstance(written, bytes) else b"".join(written)
+
+
 @pytest.mark.parametrize(
     ("attributes", "content"),
     [
@@ -45,7 +52,7 @@ def attached(descriptor: int, attributes: str) -> Frame:
     ],
 )
 def test_as_many_bytes_count_as_len_says(memory: int, attributes: str, content: bytes) -> None:
-    inlined = without_attachments(attached(memory, attributes)).raw.decode()
+    inlined = in_base64(attached(memory, attributes)).decode()
     body = re.search(r"<oneBLOB ([^>]*)>([^<]*)</oneBLOB>", inlined)
     assert body is not None
     assert base64.b64decode(body[2]) == content
@@ -68,7 +75,7 @@ def test_as_many_bytes_count_as_len_says(memory: int, attributes: str, content: 
 def test_a_length_that_cannot_be_is_refused(memory: int, length: str, why: str) -> None:
     os.ftruncate(memory, 10 if length == "11" else 8 << 30)  # promised only: nothing is written there
     with pytest.raises(ProtocolError, match=re.escape(why)):
-        without_attachments(attached(memory, f'size="3" format=".bin" len="{length}"'))
+        in_base64(attached(memory, f'size="3" format=".bin" len="{length}"'))
 
 
 def test_what_is_no_file_that_can_be_read_is_refused(tmp_path: Path) -> None:
@@ -83,9 +90,32 @@ def test_what_is_no_file_that_can_be_read_is_refused(tmp_path: Path) -> None:
         for what, descriptor in descriptors.items():
             frame = attached(descriptor, 'size="3" format=""')
             with pytest.raises(ProtocolError, match="an attached BLOB"):
-                without_attachments(frame)
+                in_base64(frame)
             assert isinstance(frame.attachments, Attachments), what
     finally:
         os.close(writing)
         for descriptor in descriptors.values():
             os.close(descriptor)
+
+
+def test_long_memory_is_read_piece_by_piece_and_let_go_of(memory: int) -> None:
+    content = bytes(range(256)) * (LONG // 256) + b"end"
+    os.pwrite(memory, content, 0)
+    frame = attached(memory, f'size="{len(content)}" format=".bin"')
+    assert isinstance(frame.attachments, Attachments)
+    (descriptor,) = frame.attachments.descriptors
+    written = frame.attachments.in_base64(frame)
+    assert isinstance(written, LongMessage)
+    assert frame.attachments.in_base64(frame) is written  # one for all who get it
+    pieces = list(written)
+    assert len(written) == len(b"".join(pieces))
+    assert max(map(len, pieces)) < len(written) / 2
+    said = re.search(rb">\n([^<]+)</oneBLOB>", b"".join(pieces))
+    assert said is not None
+    assert base64.b64decode(said[1]) == content
+    # Who shrinks it meanwhile harms nobody else: what was promised comes, as zeros.
+    os.ftruncate(memory, 10)
+    assert len(b"".join(written)) == len(written)
+    del frame, written
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

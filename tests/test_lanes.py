@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.indi.long_messages import LONG, PIECE, LongBlob, LongMessage
 from core.plumbing.lanes import SHARE, Lanes
 
 
@@ -164,3 +165,36 @@ def test_many_pings_behind_many_devices_cost_what_each_of_them_costs() -> None:
     assert pings < before
     assert [lanes.take()[0] for _ in range(300)] == [b"behind"] * 300
     assert lanes.length == 0
+
+
+def long_message(fill: bytes) -> LongMessage:
+    return LongMessage([b"<b>", LongBlob.of_bytes(fill * (LONG + PIECE)), b"</b>"])
+
+
+def test_a_long_message_is_written_as_it_is_taken_and_nothing_comes_between() -> None:
+    lanes = Lanes(1 << 22)
+    message = long_message(b"x")
+    lanes.put("camera", message, blob=True)
+    lanes.put("camera", b"behind")
+    first, _, blob = lanes.take()
+    assert (first, blob) == (b"<b>", 3)
+    assert lanes.blob_length == len(message) - 3
+    lanes.put("heart", b"beat")
+    lanes.put_fence(b"fence")
+    rest = drain(lanes)
+    assert b"".join(rest[:-3]) == b"".join(message)[3:]
+    assert max(map(len, rest)) < LONG
+    assert rest[-3:] == [b"beat", b"behind", b"fence"]
+    assert lanes.blob_length == lanes.length == 0
+
+
+def test_a_long_frame_of_a_stream_is_replaced_until_it_has_begun() -> None:
+    lanes = Lanes(1 << 22)
+    one, two, three, four = (long_message(fill) for fill in (b"1", b"2", b"3", b"4"))
+    lanes.put_frame("camera", one, None, "video")
+    lanes.put_frame("camera", two, None, "video")
+    begun = lanes.take()[0]
+    lanes.put_frame("camera", three, None, "video")
+    lanes.put_frame("camera", four, None, "video")
+    assert begun + b"".join(drain(lanes)) == b"".join(two) + b"".join(four)
+    assert lanes.dropped == 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import re
 import socket
 from pathlib import Path
@@ -10,9 +12,11 @@ from typing import Literal
 
 import pytest
 
-from core import Connection
+from core import BlobValue, BlobVector, Connection
 from core.indi import Frame
+from core.indi.long_messages import LONG
 from core.plumbing import PeerLimits
+from core.plumbing.attachments import Attachments
 from core.plumbing.memory import Memory as HeldMemory
 from core.testing import VirtualClock
 from core.transports.ends import SocketEnd, StrayDescriptorsError
@@ -528,5 +532,53 @@ def test_definitions_that_come_together_reach_everybody_who_wants_them(clock: Vi
             sent = [re.findall(r'<defTextVector device="(\w+)" name="(\w)"', memory.taken()) for _, memory in peers]
             assert sent == [scope + dome, scope, scope[1:2], dome, scope[1:] + dome]
         assert {hub.router.owners["scope"], hub.router.owners["dome"]} == {driver}
+
+    with_hub(clock, work)
+
+
+class SlowMemory(Memory):
+    """A channel that takes as much as it is given, and no more until it is asked to."""
+
+    def send(self, data: bytes, attachments: object = None) -> None:
+        super().send(data)
+        self.pending += len(data)
+
+
+@pytest.mark.parametrize("way", ["of a device of ours", "attached"])
+def test_a_long_blob_is_made_base64_only_as_fast_as_it_is_taken(clock: VirtualClock, way: str) -> None:
+    content = os.urandom(1 << 10) * (4 << 10)
+
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        driver.feed(DEFINE)
+        seen = SlowMemory()
+        client = Connection(hub.router, seen, "client")
+        client.feed(b'<getProperties version="1.7"/><enableBLOB>Also</enableBLOB>')
+        seen.taken()
+        seen.pending = 0
+        if way == "attached":
+            descriptor = os.memfd_create("blob")
+            os.write(descriptor, content)
+            frame = Frame(
+                b'<setBLOBVector device="scope" name="image" state="Ok"><oneBLOB name="i" size="%d" format=".bin"'
+                b' attached="true"/></setBLOBVector>' % len(content)
+            )
+            frame.attachments = Attachments([descriptor])
+            hub.router.receive(driver, frame)
+        else:
+            vector = hub.own.define(BlobVector("Image", name="image", members={"i": BlobValue()}))
+            vector.update(i=BlobValue(content, ".bin"))
+        driver.feed(sets(0, 1))
+        parts = [seen.taken()]
+        assert len(parts[0]) < LONG + (1 << 16)
+        assert client.outbox.pending > len(content)
+        while seen.pending:
+            await caught_up(seen)
+            parts.append(seen.taken())
+            assert len(parts[-1]) < LONG + (1 << 16)
+        text = "".join(parts)
+        body = re.search(r">\n([^<]{4000000,})</oneBLOB>\s*</setBLOBVector>\s*<setTextVector", text)
+        assert body is not None
+        assert base64.b64decode(body[1]) == content
 
     with_hub(clock, work)

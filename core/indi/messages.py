@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from core.errors import NotUnderstood
+from core.indi.blobs import encode_base64
 from core.indi.frame import Frame
+from core.indi.long_messages import LONG, LongBlob, LongMessage
 
 Verb = Literal["def", "set", "new"]
 Kind = Literal["Text", "Number", "Switch", "Light", "BLOB"]
@@ -82,6 +84,8 @@ class Element:
     name: str
     text: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
+    data: bytes | LongBlob | None = None
+    """The content of a BLOB in place of its text, for who has it."""
 
 
 @dataclass(slots=True)
@@ -157,9 +161,15 @@ def _needed(tag: str, attributes: dict[str, str], name: str) -> str:
 
 def encode(message: Message) -> bytes:
     """Return the bytes of a message, ended by a line feed; characters that XML forbids become U+FFFD."""
+    written = encode_long(message)
+    return written if isinstance(written, bytes) else b"".join(written)
+
+
+def encode_long(message: Message) -> bytes | LongMessage:
+    """Return the bytes of a message as `encode` does, or what makes them piece by piece if it has long BLOBs."""
     match message:
         case VectorMessage():
-            text = _encode_vector(message)
+            return LongMessage.or_bytes(_parts_of_vector(message))
         case GetProperties(device, name, version):
             text = _empty("getProperties", device=device, name=name, version=version)
         case EnableBlob(device, name, mode):
@@ -172,18 +182,36 @@ def encode(message: Message) -> bytes:
             text = _empty("pingRequest", uid=uid)
         case PingReply(uid):
             text = _empty("pingReply", uid=uid)
-    return _FORBIDDEN.sub("\ufffd", text).encode()
+    return _allowed(text)
 
 
-def _encode_vector(message: VectorMessage) -> str:
+def _parts_of_vector(message: VectorMessage) -> list[bytes | LongBlob]:
+    """Return the bytes of a vector's message, those of each BLOB that is given as its content apart."""
     tag, child = message.tag, ("def" if message.verb == "def" else "one") + message.kind
     head = _attributes(device=message.device, name=message.name, **message.attributes)
+    parts: list[bytes | LongBlob] = []
     lines = [f"<{tag}{head}>\n"]
     for element in message.elements:
-        text = element.text if message.kind == "BLOB" else _escaped(element.text)
-        lines.append(f"  <{child}{_attributes(name=element.name, **element.attributes)}>{text}</{child}>\n")
+        lines.append(f"  <{child}{_attributes(name=element.name, **element.attributes)}>")
+        if element.data is not None:
+            parts += [_allowed("".join([*lines, "\n"])), _base64(element.data)]
+            lines = []
+        else:
+            lines.append(element.text if message.kind == "BLOB" else _escaped(element.text))
+        lines.append(f"</{child}>\n")
     lines.append(f"</{tag}>\n")
-    return "".join(lines)
+    parts.append(_allowed("".join(lines)))
+    return parts
+
+
+def _base64(data: bytes | LongBlob) -> bytes | LongBlob:
+    if isinstance(data, LongBlob):
+        return data
+    return encode_base64(data) if len(data) <= LONG else LongBlob.of_bytes(data)
+
+
+def _allowed(text: str) -> bytes:
+    return _FORBIDDEN.sub("\ufffd", text).encode()
 
 
 def write_text(text: str) -> str:

@@ -7,10 +7,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ProtocolError, ValueRefused
-from core.indi import Frame, Run, VectorMessage, decode
+from core.indi import Frame, Run, VectorMessage
 from core.indi.numbers import read_number
 from core.indi.skeletons import Skeleton
-from core.plumbing.attachments import without_attachments
+from core.plumbing.attachments import decode_whole
 from core.plumbing.wire import READERS, new_values
 from core.properties import Vector
 
@@ -68,7 +68,7 @@ class Command:
         skeleton = self._skeleton
         if skeleton is not None and skeleton.proper_kind == vector.kind:
             return self._read(skeleton)
-        message = decode(without_attachments(self.frame))
+        message = decode_whole(self.frame)
         if not isinstance(message, VectorMessage) or message.kind != vector.kind:
             raise ValueRefused(f"{vector.name} is a {vector.kind} vector, {self.frame.tag} does not fit it")
         return new_values(message)

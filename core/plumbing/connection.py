@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from core.errors import NotUnderstood, ProtocolError
 from core.indi import Frame, Message, MessageStream, Run, VectorMessage, encode
+from core.indi.long_messages import LongMessage
 from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Definitions, Skipped
 from core.indi.messages import DelProperty, PingReply, PingRequest
-from core.plumbing.attachments import Attachments, count_attached, without_attachments
+from core.plumbing.attachments import Attachments, count_attached
 from core.plumbing.holdings import Holdings
 from core.plumbing.interest import Interest
 from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
@@ -266,17 +267,20 @@ class Connection:
         """Queue a message of another peer as it came; attached BLOBs become base64 for who cannot take them."""
         origin._spent += 1
         attachments = frame.attachments
-        if isinstance(attachments, Attachments) and self.channel.passes_descriptors and self.role == "client":
+        raw: bytes | LongMessage
+        if not isinstance(attachments, Attachments):
+            raw, attachments = frame.for_passing_on(), None
+        elif self.channel.passes_descriptors and self.role == "client":
             raw = frame.raw + b"\n"
         else:
-            raw, attachments = without_attachments(frame).for_passing_on(), None
+            raw, attachments = attachments.in_base64(frame), None
         if self._queue(raw, attachments, frame):
             origin.wait_for(self.outbox.patience)
 
-    def _queue(self, raw: bytes, attachments: Attachments | None, frame: Frame) -> bool:
+    def _queue(self, raw: bytes | LongMessage, attachments: Attachments | None, frame: Frame) -> bool:
         if self.closed:
             return False
-        if frame.verb == "set" and not frame.is_blob:
+        if frame.verb == "set" and not frame.is_blob and isinstance(raw, bytes):
             return self.outbox.send_sets(raw, frame, frame.device or "")
         return self.outbox.send(
             raw,
@@ -365,7 +369,7 @@ class Connection:
             fence=isinstance(message, PingReply),
         )
 
-    def deliver(self, raw: bytes, device: str, *, barrier: bool = False, blob: bool = False) -> None:
+    def deliver(self, raw: bytes | LongMessage, device: str, *, barrier: bool = False, blob: bool = False) -> None:
         """Queue bytes that say something of a device."""
         if not self.closed:
             self.outbox.send(raw, device=device, barrier=barrier, blob=blob)

@@ -7,9 +7,10 @@ which too much waits is reduced to its newest set, never across a definition or 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Protocol
 
+from core.indi.long_messages import LongMessage
 from core.plumbing.attachments import Attachments
 
 ITEM = 64
@@ -52,11 +53,11 @@ class _Sets:
 
 
 class _Item:
-    __slots__ = ("attachments", "blob", "count", "data", "goes_on", "sets")
+    __slots__ = ("attachments", "blob", "count", "data", "goes_on", "length", "pieces", "sets")
 
     def __init__(
         self,
-        data: bytes,
+        data: bytes | LongMessage,
         attachments: Attachments | None,
         blob: int,
         sets: _Sets | None = None,
@@ -65,6 +66,8 @@ class _Item:
         goes_on: bool = False,
     ) -> None:
         self.data = data
+        self.length = len(data)
+        self.pieces: Iterator[bytes] | None = None
         self.attachments = attachments
         self.blob = blob
         self.goes_on = goes_on
@@ -124,7 +127,7 @@ class Lanes:
     def put(
         self,
         device: str | None,
-        data: bytes,
+        data: bytes | LongMessage,
         attachments: Attachments | None = None,
         *,
         blob: bool = False,
@@ -153,7 +156,9 @@ class Lanes:
             data, count = shape.last(data), 1
         self._add(lane, _Item(data, None, 0, sets, count))
 
-    def put_frame(self, device: str | None, data: bytes, attachments: Attachments | None, key: Hashable) -> None:
+    def put_frame(
+        self, device: str | None, data: bytes | LongMessage, attachments: Attachments | None, key: Hashable
+    ) -> None:
         """Put a frame of a stream aside in the place of the one before it."""
         lane = self._lane(device)
         sets = lane.sets(key)
@@ -179,7 +184,15 @@ class Lanes:
             self._oldest = min((next(iter(lane.items)) for lane in lanes.values()), default=self._number + 1)
             return self._take_fence()
         device, lane, number = following
-        item = self._remove(lane, number)
+        item = lane.items[number]
+        if isinstance(item.data, LongMessage):
+            data = self._next_piece(lane, item, item.data)
+            blob = len(data)
+            if item.length:  # the rest of it is next, whatever else waits
+                return data, None, blob
+        else:
+            data, blob = item.data, item.blob
+        self._remove(lane, number)
         if item.sets is not None:
             item.sets.numbers.popleft()  # it is the first of them
         if not item.goes_on:
@@ -187,7 +200,23 @@ class Lanes:
                 lanes.move_to_end(device)  # behind the others
             else:
                 del lanes[device]
-        return item.data, item.attachments, item.blob
+        return data, item.attachments, blob
+
+    def _next_piece(self, lane: _Lane, item: _Item, message: LongMessage) -> bytes:
+        if item.pieces is None:
+            item.pieces = iter(message)
+            if (sets := item.sets) is not None:  # what has begun is not replaced any more
+                sets.numbers.popleft()
+                self._leave(sets, item)
+                item.sets = None
+        piece = next(item.pieces)
+        length = len(piece)
+        item.length -= length
+        item.blob -= length
+        lane.length -= length
+        self.length -= length
+        self.blob_length -= length
+        return piece
 
     def _take_fence(self) -> tuple[bytes, None, int]:
         _, data = self._fences.popleft()
@@ -203,7 +232,7 @@ class Lanes:
     def _add(self, lane: _Lane, item: _Item) -> None:
         self._number += 1
         lane.items[self._number] = item
-        length = len(item.data) + ITEM
+        length = item.length + ITEM
         lane.length += length
         self.length += length
         self.blob_length += item.blob
@@ -214,17 +243,20 @@ class Lanes:
             # One very long message says nothing about how many others wait.
             self._sets_length += length if length <= SHARE else 0
 
-    def _remove(self, lane: _Lane, number: int) -> _Item:
+    def _remove(self, lane: _Lane, number: int) -> None:
         item = lane.items.pop(number)
-        length = len(item.data) + ITEM
+        length = item.length + ITEM
         lane.length -= length
         self.length -= length
         self.blob_length -= item.blob
         if (sets := item.sets) is not None:
-            sets.length -= length
-            sets.count -= item.count
-            self._sets_length -= length if length <= SHARE else 0
-        return item
+            self._leave(sets, item)
+
+    def _leave(self, sets: _Sets, item: _Item) -> None:
+        length = item.length + ITEM
+        sets.length -= length
+        sets.count -= item.count
+        self._sets_length -= length if length <= SHARE else 0
 
     def _remove_all(self, lane: _Lane, sets: _Sets) -> None:
         for number in sets.numbers:

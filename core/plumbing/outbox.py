@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from core.indi.long_messages import LongMessage
 from core.plumbing.attachments import Attachments
 from core.plumbing.lanes import Lanes, Shape
 from core.plumbing.patience import Patience
@@ -194,7 +195,7 @@ class Outbox:
 
     def send(
         self,
-        raw: bytes,
+        raw: bytes | LongMessage,
         attachments: Attachments | None = None,
         *,
         device: str | None = None,
@@ -206,13 +207,19 @@ class Outbox:
         """Queue a message; return whether the driver had better wait a moment.
 
         `barrier` is what no set is replaced across, `fence` what may overtake nothing; `frame_key` tells a frame of a
-        stream, which the next one replaces.
+        stream, which the next one replaces. A long message is written as the channel takes it.
         """
         if self._ordered:
             device = None
         if not self._goes_aside:
-            self._send(raw, attachments, len(raw) if blob else 0)
-        elif fence:
+            if isinstance(raw, bytes):
+                self._send(raw, attachments, len(raw) if blob else 0)
+            else:
+                self._lanes.put(device, raw, blob=True)
+                self._put_back()
+                self._check(len(raw))
+                return False  # of all that was sent before nothing waits
+        elif fence and isinstance(raw, bytes):
             self._lanes.put_fence(raw)
         elif frame_key is not None and self.pending > self._limits.stream_pending:
             self._lanes.put_frame(device, raw, attachments, frame_key)

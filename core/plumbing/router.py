@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from core.errors import PluginConflict
 from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
+from core.indi.long_messages import LongMessage
 from core.indi.message_stream import Definitions
-from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest
+from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest, encode_long
 from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton
 from core.indi.versions import is_newer
-from core.plumbing.attachments import without_attachments
+from core.plumbing.attachments import decode_whole
 from core.plumbing.blob_wishes import BlobWishes
 from core.plumbing.commands import Command
 from core.plumbing.connection import Connection
@@ -137,10 +138,10 @@ class Router:
         blob = isinstance(message, VectorMessage) and message.tag == "setBLOBVector"
         self._log(device, message.attributes.get("message") if isinstance(message, VectorMessage) else message)
         barrier = not isinstance(message, Notice) and getattr(message, "verb", "def") == "def"
-        raw: bytes | None = None
+        raw: bytes | LongMessage | None = None
         for peer in tuple(self.peers):
             if peer.wants_message(device, name, blob=blob):
-                raw = raw or encode(message)
+                raw = raw or encode_long(message)
                 peer.deliver(raw, device, barrier=barrier, blob=blob)
         self._tell_snoopers(message, device, name, blob=blob)
 
@@ -444,7 +445,7 @@ class Router:
             if frame.device is not None and self._listens(driver, frame.device, frame.name, blob=blob)
         ]
         if listening:
-            message = decode(without_attachments(frame))
+            message = decode_whole(frame)
             for snooping in listening:
                 snooping.put(message)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from core.errors import ProtocolError, ValueRefused
 from core.indi import DelProperty, Element, Notice, VectorMessage, format_number, parse_number
-from core.indi.blobs import decode_base64, encode_base64, encoded_length
+from core.indi.blobs import decode_base64, encoded_length
 from core.properties import Blob, BlobValue, Member, Number, Switch, SwitchVector, Vector
 
 LABEL_BYTES = 63
@@ -102,7 +102,8 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 
 def _blob(element: Element) -> BlobValue:
-    return BlobValue(decode_base64(element.text), element.attributes.get("format", ""))
+    data = element.data if isinstance(element.data, bytes) else decode_base64(element.text)
+    return BlobValue(data, element.attributes.get("format", ""))
 
 
 def _defined(name: str, member: Member[Any], value: Any) -> Element:
@@ -127,10 +128,10 @@ def _cut(label: str) -> str:
 
 def _set(name: str, member: Member[Any], value: Any) -> Element:
     if isinstance(member, Blob):
-        size = len(value.data)
-        body = "\n" + encode_base64(value.data).decode()
-        attributes = {"size": str(size), "format": value.format, "enclen": str(encoded_length(size))}
-        return Element(name, body, attributes)
+        # It may be read later than now, so it has to be what never changes.
+        data = bytes(value.data)
+        attributes = {"size": str(len(data)), "format": value.format, "enclen": str(encoded_length(len(data)))}
+        return Element(name, "", attributes, data)
     return Element(name, _written(member, value))
 
 
