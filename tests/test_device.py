@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
 
-from core import Connection, Device, Duration, Number, NumberVector, Router, SwitchVector, ValueRefused, every
+from core import Connection, Device, Duration, Loop, Number, NumberVector, Router, SwitchVector, ValueRefused, every
 from core.errors import DefinitionError, PluginConflict
 from core.instance import Instance
 from core.plumbing import DeviceDriver, PeerLimits
@@ -161,6 +162,35 @@ def test_commands_for_one_vector_run_in_order_and_hold_up_no_other(clock: Virtua
         assert house.lamp.calls == ["begin 2", "abort"]
         await asyncio.sleep(3)
         assert house.lamp.calls == ["begin 2", "abort", "end 2", "begin 3", "end 3"]
+
+    in_house(clock, work)
+
+
+def test_handlers_that_block_leave_everybody_else_a_turn_after_each(clock: VirtualClock) -> None:
+    """The time of a handler that keeps the processor is virtual here, as all time is."""
+
+    async def work(house: House) -> None:
+        lamp, begun, seen = house.lamp, [0], []
+
+        async def keep_the_processor(_new: object) -> None:
+            begun[0] += 1
+            clock.skip_to(Loop.current().now() + 50_000_000)
+
+        for number in range(20):
+            vector = lamp.define(NumberVector("V", name=f"v{number}", perm="rw", members={"level": 0}))
+            lamp.serve_always(vector, keep_the_processor)
+        for _ in range(3):
+            for number in range(20):
+                house.first.feed(
+                    b'<newNumberVector device="lamp" name="v%d"><oneNumber name="level">1</oneNumber></newNumberVector>'
+                    % number
+                )
+        seen.append(begun[0])
+        while house.driver.busy:
+            await asyncio.sleep(0)
+            seen.append(begun[0])
+        assert seen[-1] == 60
+        assert max(after - before for before, after in itertools.pairwise([0, *seen])) == 1
 
     in_house(clock, work)
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.drivers import stderr_log
 from core.indi import framing, messages
-from core.plumbing import PeerLimits, interest, memory, turns
+from core.plumbing import PeerLimits, handling, interest, memory, turns
 from core.transports.server import Server
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +38,7 @@ TOLD = {
     "time in which a client reads nothing while something waits for it": f"{SERVER.write_deadline:g} s",
     "unfinished messages of all peers together": f"{memory.MAXIMUM_UNFINISHED // MEBI} MiB",
     "messages of one peer before others have their turn": str(turns.SLICE),
+    "time that handlers of new values keep a turn of the loop": f"{handling.NANOSECONDS_A_TURN // 1_000_000} ms",
     "lines of a driver's stderr": f"{stderr_log.AT_ONCE} at once, {stderr_log.PER_SECOND:g} a second",
 }
 

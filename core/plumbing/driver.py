@@ -30,7 +30,7 @@ QUEUE_BYTES = 1 << 20
 """How many bytes of commands may wait before the peers that send them are read no more."""
 
 COMMANDS_A_TURN = 100
-"""After how many commands for one vector everybody else has a turn."""
+"""After how many commands for one vector everybody else has a turn, if their handlers have not taken long before."""
 TEMPLATES_A_VECTOR = 16
 """For how many sets of members a vector has templates: one for each way in which its device sets it."""
 
@@ -165,21 +165,31 @@ class DeviceDriver:
         """Carry out commands of one vector until one of them waits, or others have their turn."""
         if not queue.commands or queue.running is not None or queue.postponed:
             return
+        if self._router.handling.is_over:
+            self._postpone(queue)
+        else:
+            self._begin(queue)
+
+    def _begin(self, queue: CommandQueue) -> None:
         work = self._carry_out(queue)
         queue.running = Loop.current().run_lent(work, functools.partial(self._ended, queue))
         if queue.running is None:
             if queue.commands:
-                queue.postponed = True
-                asyncio.get_running_loop().call_soon(self._go_on, queue)
+                self._postpone(queue)
         elif inspect.getcoroutinestate(work) == inspect.CORO_SUSPENDED:
             queue.vector.mark_busy()
         else:  # its first step comes in the next turn, before what is asked for here
             asyncio.get_running_loop().call_soon(self._look, queue, work)
         self._resume_peers()
 
+    def _postpone(self, queue: CommandQueue) -> None:
+        queue.postponed = True
+        self._router.handling.join(functools.partial(self._go_on, queue))
+
     def _go_on(self, queue: CommandQueue) -> None:
         queue.postponed = False
-        self._advance(queue)
+        if queue.commands and queue.running is None:
+            self._begin(queue)
 
     def _look(self, queue: CommandQueue, work: Coroutine[Any, Any, None]) -> None:
         if inspect.getcoroutinestate(work) == inspect.CORO_SUSPENDED:
@@ -201,8 +211,10 @@ class DeviceDriver:
     async def _carry_out(self, queue: CommandQueue) -> None:
         """Carry out some of what has come, one command after another; one that has waited is the last."""
         device = self._device
-        echo = self._router.echo
+        echo, handling = self._router.echo, self._router.handling
         INSTANCE.set(device.name)
+        now = Loop.current().now
+        begun = now()
         for _ in range(COMMANDS_A_TURN):
             if not queue.commands:  # they were dropped before the first step
                 return
@@ -217,6 +229,11 @@ class DeviceDriver:
                     command.origin.refusals.add(f"new values for {device.name}.{vector.name}", str(refusal))
                     self._refuse(vector, str(refusal), command.origin)
             if queue.running is not None:
+                return
+            ended = now()
+            handling.spend(ended - begun)
+            begun = ended
+            if handling.is_over:
                 return
 
     def _refuse(self, vector: Vector[Any, Any], why: str, origin: Connection) -> None:

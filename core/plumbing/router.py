@@ -18,6 +18,7 @@ from core.plumbing.attachments import decode_whole
 from core.plumbing.blob_wishes import BlobWishes
 from core.plumbing.commands import Command
 from core.plumbing.connection import Connection
+from core.plumbing.handling import Handling
 from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
 from core.plumbing.routes import NOTHING, Driver, Route
@@ -50,6 +51,8 @@ class Router:
         """As what is logged who comes and goes."""
         self.memory = Memory()
         self.turns = Turns()
+        self.handling = Handling()
+        """Of new values by the devices of this process."""
         self.shapes = Shapes()
         """Of the messages of all peers: what one has sent in proper form others may send as well."""
         self.blob_wishes = BlobWishes(
