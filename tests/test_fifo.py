@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from core.drivers import CommandRefused, FifoReader, RestartDriver, StartDriver, StopDriver, parse_command
-from core.drivers.fifo import LONGEST, FifoCommand
+from core.drivers.fifo import LONGEST, MANY_COMMANDS, READ_SIZE, FifoCommand, FifoCommands
 from core.errors import ConfigError
 from core.loop import Loop
 
@@ -270,6 +270,36 @@ def test_an_error_of_the_receiver_stops_nothing(path: Path, caplog: pytest.LogCa
 
     run(main)
     assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+
+
+def test_a_storm_of_commands_waits_in_the_fifo_and_none_is_lost(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        obeyed: list[FifoCommand] = []
+        waiting: list[int] = []
+        may_go_on = asyncio.Event()
+
+        async def obey(command: FifoCommand) -> None:
+            await may_go_on.wait()
+            waiting.append(commands.waiting)
+            obeyed.append(command)
+
+        commands = FifoCommands(path, obey)
+        task = asyncio.create_task(commands.run())
+        await asyncio.sleep(0)
+        names = [f"n{number}" for number in range(3000)]
+        with Writer(path) as writer:
+            writer.write("".join(f"start {name}\n" for name in names).encode())
+        await until(lambda: commands.waiting >= MANY_COMMANDS, "many wait")
+        may_go_on.set()
+        await until(lambda: len(obeyed) == len(names), "all are obeyed")
+        assert obeyed == [StartDriver(name) for name in names]
+        assert max(waiting) < MANY_COMMANDS + READ_SIZE // len("start n\n")
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    run(main)
+    assert not caplog.records
 
 
 def test_a_fifo_that_was_removed_is_waited_for(path: Path, caplog: pytest.LogCaptureFixture) -> None:

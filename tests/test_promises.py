@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.drivers import stderr_log
+from core.drivers import fifo, stderr_log
 from core.indi import framing, messages
 from core.plumbing import PeerLimits, handling, interest, memory, turns
 from core.transports.server import Server
@@ -39,6 +39,7 @@ TOLD = {
     "unfinished messages of all peers together": f"{memory.MAXIMUM_UNFINISHED // MEBI} MiB",
     "messages of one peer before others have their turn": str(turns.SLICE),
     "time that handlers of new values keep a turn of the loop": f"{handling.NANOSECONDS_A_TURN // 1_000_000} ms",
+    "commands of the FIFO that wait; more stay in it": f"{fifo.MANY_COMMANDS:,}",
     "lines of a driver's stderr": f"{stderr_log.AT_ONCE} at once, {stderr_log.PER_SECOND:g} a second",
 }
 

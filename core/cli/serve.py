@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from contextlib import suppress
@@ -15,8 +14,6 @@ from core.cli.log_options import LogOptions, log_options
 from core.cli.number_range import NumberRange
 
 if TYPE_CHECKING:
-    from core.drivers.fifo import FifoCommand, FifoReader
-    from core.drivers.fleet import Fleet
     from core.log.settings import Level
 
 INDISERVER_SOCKET = "/tmp/indiserver"  # noqa: S108 - the name of an abstract socket, not a file
@@ -107,7 +104,7 @@ def serve(
     from core.config import Config, CoreTable
     from core.control import Control
     from core.drivers.descriptor_limit import raise_descriptor_limit
-    from core.drivers.fifo import FifoReader, StartDriver
+    from core.drivers.fifo import FifoCommands, StartDriver
     from core.drivers.fleet import Fleet
     from core.message_log import MessageLog
     from core.plugins import PluginSet
@@ -159,16 +156,8 @@ def serve(
     if messages is not None:
         app.router.on_message = MessageLog(messages).write
     if fifo is not None:
-        commands: asyncio.Queue[FifoCommand] = asyncio.Queue(1000)
-        reader = FifoReader(fifo, commands.put_nowait)
-        app.add_companion(lambda _: _read_fifo(reader, commands, fleet))
+        commands = FifoCommands(fifo, fleet.obey)
+        app.add_companion(lambda _: commands.run())
     with lines:
         app.run(ignore_signals_afterwards=True)
     leave(app, lines)
-
-
-async def _read_fifo(reader: FifoReader, commands: asyncio.Queue[FifoCommand], fleet: Fleet) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(reader.run())
-        while True:
-            await fleet.obey(await commands.get())

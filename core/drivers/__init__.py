@@ -7,12 +7,21 @@ the commands that indiserver's FIFO takes; `descriptor_limit.py` keeps the limit
 
 from core.drivers.child import ChildDriver, ChildStatistics
 from core.drivers.descriptor_limit import original_descriptor_limit, raise_descriptor_limit
-from core.drivers.fifo import CommandRefused, FifoReader, RestartDriver, StartDriver, StopDriver, parse_command
+from core.drivers.fifo import (
+    CommandRefused,
+    FifoCommands,
+    FifoReader,
+    RestartDriver,
+    StartDriver,
+    StopDriver,
+    parse_command,
+)
 
 __all__ = [
     "ChildDriver",
     "ChildStatistics",
     "CommandRefused",
+    "FifoCommands",
     "FifoReader",
     "RestartDriver",
     "StartDriver",

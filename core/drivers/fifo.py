@@ -17,7 +17,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,15 @@ from core.drivers.rate_limit import RateLimit
 from core.errors import ConfigError, CoreError
 from core.loop import Loop
 
-__all__ = ["CommandRefused", "FifoReader", "RestartDriver", "StartDriver", "StopDriver", "parse_command"]
+__all__ = [
+    "CommandRefused",
+    "FifoCommands",
+    "FifoReader",
+    "RestartDriver",
+    "StartDriver",
+    "StopDriver",
+    "parse_command",
+]
 
 _log = logging.getLogger("core.fifo")
 
@@ -34,6 +42,9 @@ LONGEST = 4096
 
 READ_SIZE = 1024
 """How many bytes are read in a turn: others wait for as many commands as these can hold."""
+
+MANY_COMMANDS = 1000
+"""From how many commands that wait on the FIFO is not read, so that who writes to it waits."""
 
 RETRY_SECONDS = 1.0
 """After how many seconds a FIFO that has gone is looked for again."""
@@ -189,6 +200,7 @@ class FifoReader:
         self._limit: RateLimit | None = None
         self._unsaid = 0
         self._gone: asyncio.Future[None] | None = None
+        self._paused = False
 
     async def run(self) -> None:
         """Read until cancelled, then close; a line that is refused is logged and stops nothing.
@@ -200,7 +212,8 @@ class FifoReader:
         try:
             while True:
                 self._gone = loop.create_future()
-                loop.add_reader(self._descriptor, self._readable)
+                if not self._paused:
+                    loop.add_reader(self._descriptor, self._readable)
                 try:
                     await self._gone
                 finally:
@@ -208,6 +221,19 @@ class FifoReader:
                 await self._reopen()
         finally:
             os.close(self._descriptor)
+
+    def pause(self) -> None:
+        """Read no more until `resume`, but for the rest of what has been read already."""
+        if not self._paused:
+            self._paused = True
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused:
+            self._paused = False
+            if self._gone is not None and not self._gone.done():
+                asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
 
     def close(self) -> None:
         """Close it, if it has not been run."""
@@ -276,6 +302,35 @@ class FifoReader:
         unsaid, self._unsaid = self._unsaid, 0
         more = f" ({unsaid} more before it)" if unsaid else ""
         _log.error("FIFO %s: %s%s", self.path, what, more)
+
+
+class FifoCommands:
+    """Carry out what is written to a FIFO, one command after another, and read no more than can be carried out."""
+
+    def __init__(self, path: str | os.PathLike[str], obey: Callable[[FifoCommand], Awaitable[None]]) -> None:
+        self._reader = FifoReader(path, self._take)
+        self._obey = obey
+        self._waiting: asyncio.Queue[FifoCommand] = asyncio.Queue()
+
+    @property
+    def waiting(self) -> int:
+        """Return how many commands wait."""
+        return self._waiting.qsize()
+
+    async def run(self) -> None:
+        """Read and obey until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reader.run())
+            while True:
+                command = await self._waiting.get()
+                if self.waiting < MANY_COMMANDS:
+                    self._reader.resume()
+                await self._obey(command)
+
+    def _take(self, command: FifoCommand) -> None:
+        self._waiting.put_nowait(command)
+        if self.waiting >= MANY_COMMANDS:
+            self._reader.pause()
 
 
 def _opened(path: str) -> int:
