@@ -21,6 +21,7 @@ from core.control_path import found_socket, socket_path
 from core.errors import ConfigError, CoreError, PortInUse
 from core.options import Options
 from core.program_answers import PROGRAM_ANSWERS, ProgramAnswer
+from core.transports.accepting import Acceptor
 from core.transports.addresses import forget_unix_socket, listen_unix
 
 if TYPE_CHECKING:
@@ -75,15 +76,31 @@ class Control:
             _log.warning("no control socket: %s; another run of the name %r? See [core] name", error, self._name)
             return
         self.path.chmod(0o600)
-        server = await asyncio.start_unix_server(self._talk, sock=listening, limit=LINE_BYTES)
+        talks: set[asyncio.Task[None]] = set()
+
+        def begin(_: socket.socket, sock: socket.socket, _address: object) -> None:
+            talk = asyncio.create_task(self._talk(sock))
+            talks.add(talk)
+            talk.add_done_callback(end)
+
+        def end(talk: asyncio.Task[None]) -> None:
+            talks.discard(talk)
+            acceptor.try_again()
+
+        # asyncio's own server complains a hundred times a second where there are no descriptors left.
+        acceptor = Acceptor([listening], begin, who="a question on the control socket")
         try:
-            await server.serve_forever()
+            await asyncio.Event().wait()
         finally:
+            acceptor.close()
             with contextlib.suppress(OSError):
                 forget_unix_socket(listening)
-            server.close()
+            listening.close()
+            for talk in tuple(talks):
+                talk.cancel()
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _talk(self, sock: socket.socket) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=LINE_BYTES)
         try:
             if _peer_user(writer.get_extra_info("socket")) not in (os.getuid(), 0):
                 return

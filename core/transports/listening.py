@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import logging
 import os
 import socket
 import struct
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from typing import Any
 
 from core.indi import encode
 from core.plumbing import Connection, PeerLimits, Router
 from core.plumbing.wire import notice
+from core.transports.accepting import Acceptor
 from core.transports.addresses import forget_unix_socket, unix_name
 from core.transports.channel import StreamChannel
 from core.transports.ends import SocketEnd
 
 _log = logging.getLogger("core.transport")
-
-COMPLAIN_EVERY = 10.0
-"""For how many seconds one word about missing descriptors is enough."""
 
 
 class Listener:
@@ -45,35 +42,20 @@ class Listener:
         self._limits = limits
         self._sockets = list(sockets)
         self._connections: set[Connection] = set()
-        self._starved: set[socket.socket] = set()
-        """Listening sockets that wait for descriptors."""
-        self._complained = 0.0
         self._administrators: dict[str, Connection] = {}
         """Who was let in beyond the limit, by the way on which it came."""
-        self._loop = asyncio.get_running_loop()
-        for listening in self._sockets:
-            self._loop.add_reader(listening.fileno(), self._accept, listening)
+        self._acceptor = Acceptor(self._sockets, self._take, who="a client", on_starved=self._forget_ended)
 
     def close(self) -> None:
         """Accept no more and close the connections."""
+        self._acceptor.close()
         for listening in self._sockets:
-            self._loop.remove_reader(listening.fileno())
             forget_unix_socket(listening)
             listening.close()
         for connection in tuple(self._connections):
             connection.close()
 
-    def _accept(self, listening: socket.socket) -> None:
-        try:
-            sock, address = listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
-                self._starve(listening, error)
-            else:
-                _log.error("a client cannot be accepted: %s", error)
-            return
+    def _take(self, listening: socket.socket, sock: socket.socket, address: Any) -> None:
         if listening.family == socket.AF_UNIX:
             peer = f"client on {unix_name(listening)}"
         else:
@@ -101,17 +83,6 @@ class Listener:
             sock.send(why, socket.MSG_DONTWAIT)
         sock.close()
 
-    def _starve(self, listening: socket.socket, error: OSError) -> None:
-        """Wait until there is room; the kernel keeps the client waiting, and asking again at once would only spin."""
-        now = self._loop.time()
-        if now - self._complained > COMPLAIN_EVERY:
-            self._complained = now
-            _log.error("a client cannot be accepted, and waits until another one goes: %s", error)
-        self._loop.remove_reader(listening.fileno())
-        self._starved.add(listening)
-        self._loop.call_later(1, self._accept_again)
-        self._forget_ended()
-
     def _forget_ended(self) -> None:
         """Take their places from clients that send no more: most of them have gone altogether."""
         for connection in [one for one in self._connections if one.has_ended or one.closed]:
@@ -119,14 +90,7 @@ class Listener:
 
     def _lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        if self._starved:
-            self._loop.call_soon(self._accept_again)
-
-    def _accept_again(self) -> None:
-        starved, self._starved = self._starved, set()
-        for listening in starved:
-            if listening.fileno() >= 0:
-                self._loop.add_reader(listening.fileno(), self._accept, listening)
+        self._acceptor.try_again()
 
 
 def _way_of_administrator(sock: socket.socket) -> str:
