@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from core.plumbing.connection import Role
+from core.plumbing.interest import MAXIMUM_NAMES
 from core.testing import VirtualClock
 from tests.memory_channel import Memory
 from tests.test_router import Hub, with_hub
@@ -112,6 +116,37 @@ def test_each_server_is_told_of_its_own_devices(clock: VirtualClock) -> None:
         one.close()
         other.feed(define("camera", "image"))
         assert told(second) == ["camera. Also"]
+
+    with_hub(clock, work)
+
+
+@pytest.mark.parametrize("role", ["client", "driver"])
+def test_who_names_too_many_is_cut_off_and_its_wishes_go_with_it(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture, role: Role
+) -> None:
+    async def work(hub: Hub) -> None:
+        _, server = hub.peer("driver", remote=True)
+        peer, _ = hub.peer(role)
+        for first in range(0, MAXIMUM_NAMES + 1, 100):
+            peer.feed(b"".join(enable(ALSO, b"camera", b"%d" % name) for name in range(first, first + 100)))
+        assert peer.closed
+        words = told(server)
+        assert words.count(". Never") == 1
+        assert words[-1] == ". Never"
+        assert len(words) == MAXIMUM_NAMES + 1
+
+    with_hub(clock, work)
+    assert f"is disconnected: more than {MAXIMUM_NAMES} devices and properties were named" in caplog.text
+
+
+def test_what_is_said_of_a_whole_makes_room_for_other_names(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        peer, _ = hub.peer("driver")
+        for _ in range(3):
+            for name in range(MAXIMUM_NAMES // 2):
+                peer.interest.blobs.set("camera", str(name), "Also")
+            peer.interest.blobs.set("camera", None, "Never")
+        assert not peer.interest.blobs.allows("camera", "1", blob=True)
 
     with_hub(clock, work)
 

@@ -28,7 +28,7 @@ TOLD = {
     "names of tags and attributes": f"{framing.LONGEST_NAME} bytes",
     "names of a device or property": f"{interest.LONGEST_NAMES:,} characters",
     "the `uid` of a ping": f"{messages.LONGEST_UID:,} characters",
-    "devices and properties that one client asks for by name": f"{interest.MAXIMUM_NAMES:,}",
+    "devices and properties that one client or driver asks for by name": f"{interest.MAXIMUM_NAMES:,}",
     "devices of a driver": f"{LIMITS.maximum_devices:,}",
     "properties of a driver": f"{LIMITS.maximum_properties:,}",
     "clients": f"{SERVER.maximum_clients:,}, ",

@@ -10,6 +10,7 @@ BlobMode = Literal["Never", "Also", "Only"]
 
 MAXIMUM_NAMES = 20_000
 """How many devices and properties one peer may name."""
+TOO_MANY = f"more than {MAXIMUM_NAMES} devices and properties were named"
 LONGEST_NAMES = 1024
 """How many characters the names of a device and a property may have together; libindi keeps 63 of each."""
 
@@ -53,7 +54,7 @@ class Interest:
         names.add(name or "")
         self._count += 1
         if self._count > MAXIMUM_NAMES:
-            raise ProtocolError(f"more than {MAXIMUM_NAMES} devices and properties were named")
+            raise ProtocolError(TOO_MANY)
         return True
 
     def wants(self, device: str | None, name: str | None = None) -> bool:
@@ -85,16 +86,27 @@ class BlobPermission:
     def __init__(self, default: BlobMode = "Never") -> None:
         self._default = default
         self._devices: dict[str, dict[str, BlobMode]] = {}  # device -> property -> mode; "" stands for all of them
+        self._count = 0
 
     def set(self, device: str | None, name: str | None, mode: BlobMode) -> None:
-        """Take note of an enableBLOB; a word about a whole replaces what was said of its parts."""
+        """Take note of an enableBLOB; a word about a whole replaces what was said of its parts.
+
+        Raises ProtocolError for too many.
+        """
         if not device:
             self._default = mode
             self._devices.clear()
-        elif not name:
-            self._devices[device] = {"": mode}
-        else:
-            self._devices.setdefault(device, {})[name] = mode
+            self._count = 0
+            return
+        _check_length(device + (name or ""))
+        modes = self._devices.setdefault(device, {})
+        before = len(modes)
+        if not name:
+            modes.clear()
+        modes[name or ""] = mode
+        self._count += len(modes) - before
+        if self._count > MAXIMUM_NAMES:
+            raise ProtocolError(TOO_MANY)
 
     def mode(self, device: str, name: str) -> BlobMode:
         """Return what counts for a property."""
