@@ -171,6 +171,30 @@ def test_a_blob_that_is_none_is_refused_half_way(bad: bytes) -> None:
         through(IMAGE[:at] + bad + IMAGE[at:], [5000])
 
 
+@pytest.mark.parametrize("spaces", [100, LONGEST_TAG - 1, LONGEST_TAG, LONGEST_TAG + 200, 5 * LONGEST_TAG])
+@pytest.mark.parametrize(
+    ("tag", "rest"),
+    [
+        (b"<oneBLOB%s>", LINES + b"</oneBLOB></setBLOBVector>"),
+        (b"<oneBLOB%s/>", b"<oneBLOB>" + LINES + b"</oneBLOB></setBLOBVector>"),
+        (b"</setBLOBVector>", b""),
+    ],
+)
+def test_any_number_of_spaces_may_be_between_the_tags_of_a_long_blob(spaces: int, tag: bytes, rest: bytes) -> None:
+    at = IMAGE.index(b"</oneBLOB>") + 10
+    longest = tag.replace(b"%s", b" " * (LONGEST_TAG - len(tag) + 2))
+    stream = IMAGE[:at] + b" " * spaces + longest + rest
+    for sizes in ([6000], [6000, at + spaces - 6100, 100, 50, 4000]):
+        assert through(stream + PLAIN, sizes) == stream + b"\n" + PLAIN.strip()
+
+
+def test_spaces_count_as_a_blob() -> None:
+    stream = MessageStream(maximum_blob=20_000)
+    list(taken(stream, IMAGE[: IMAGE.index(b"</oneBLOB>") - 8000]))
+    with pytest.raises(ProtocolError, match="longer than 20000"):
+        list(taken(stream, b"</oneBLOB>" + b" " * 40_000))
+
+
 @pytest.mark.parametrize("tag", [b"<setBLOBVector%s>", b"<oneBLOB%s/>", b"<oneBLOB%s>"])
 def test_a_tag_of_a_blob_vector_has_a_limit(tag: bytes) -> None:
     vector = b"<setBLOBVector><oneBLOB/><oneBLOB></oneBLOB></setBLOBVector>"

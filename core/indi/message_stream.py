@@ -35,7 +35,7 @@ _OPENING = re.compile(
 _END = re.compile(rb"</oneBLOB[ \t\r\n]*>")
 _ANOTHER = re.compile(rb"<oneBLOB(?=[ \t\r\n/>])" + ATTRIBUTES + rb"(/?)>")
 _LAST_OF = {verb: re.compile(rb"</" + verb + rb"BLOBVector[ \t\r\n]*>") for verb in (b"set", b"new")}
-_TAG = re.compile(rb"<(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
+_TAG = re.compile(rb"<(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*>")
 
 
 class Run(NamedTuple):
@@ -234,30 +234,32 @@ class MessageStream(Framer):
             raise ProtocolError(f"BLOBs of one message are longer than {self.maximum_blob} bytes")
 
     def _markup(self, at: int) -> BlobPart | BlobClosing | None:
-        """Return the tag that stands between two BLOBs or behind the last; no comments, nothing else."""
-        raw = bytes(self._buffer[at : at + LONGEST_TAG + LINE_SEEN])
+        """Return the tag that stands between two BLOBs or behind the last, or the spaces before it; nothing else."""
+        raw = bytes(self._buffer[at : at + LONGEST_TAG + 1])
         space = _SPACE.match(raw)
-        begin = space.end() if space is not None else 0
-        if begin == len(raw):
-            return None
-        tag = next((tag for expected in self._expected() if (tag := expected.match(raw, begin)) is not None), None)
+        if space is not None and space.end():
+            # By themselves: they may be more than what is looked at for a tag.
+            self._count(space.end())
+            self._at = at + space.end()
+            return BlobPart(space.group())
+        tag = next((tag for expected in self._expected() if (tag := expected.match(raw)) is not None), None)
         if tag is None:
-            if raw[begin] != 0x3C or _TAG.match(raw, begin) is not None or len(raw) > LONGEST_TAG:
+            if raw[0] != 0x3C or _TAG.match(raw) is not None or len(raw) > LONGEST_TAG:
                 raise ProtocolError("a BLOB vector holds something other than BLOBs")
             return None
-        text = tag.group()
+        passed = tag.group()
+        end = at + tag.end()
         opens = tag.re is _ANOTHER and not tag.group(1)
         if tag.re is _ANOTHER:
-            _prove_tag(text)
+            _prove_tag(passed)
         if opens:
-            body = raw[tag.end() : tag.end() + LINE_SEEN]
+            body = bytes(self._buffer[end : end + LINE_SEEN])
             if len(body) < LINE_SEEN and b"<" not in body:
                 return None
-            text = without_false_length(text, body)
-        passed = raw[:begin] + text
+            passed = without_false_length(passed, body)
         self._count(len(passed))
         self._in_body = opens
-        self._at = at + tag.end()
+        self._at = end
         if tag.re is not _LAST_OF[self._verb]:
             return BlobPart(passed)
         self._verb = b""
