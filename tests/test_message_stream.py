@@ -325,3 +325,61 @@ def test_names_that_lxml_takes_and_expat_does_not_are_refused(named: str) -> Non
 def test_what_is_not_ascii_elsewhere_is_passed_on_and_expat_reads_it(odd: str) -> None:
     (passed,) = taken(MessageStream(), odd.encode())
     assert expat_reads(Frame(passed).for_passing_on())
+
+
+VECTOR = b'<newBLOBVector device="d" name="n">'
+BODY = b'<oneBLOB name="a" size="3" format=".x">' + b"QUJD" * 5000 + b"</oneBLOB>"
+EMPTY = b'<oneBLOB name="e" size="0" format=""/>'
+
+
+def dripped(stream: MessageStream, data: bytes, size: int) -> list[bytes]:
+    """Return what comes out of pieces of that size."""
+    return [piece for at in range(0, len(data), size) for piece in taken(stream, data[at : at + size])]
+
+
+def test_a_blob_vector_whose_start_tag_drips_costs_a_look_for_each_byte() -> None:
+    stream = MessageStream()
+    message = VECTOR[:-2] + b"n" * 200_000 + b'"></newBLOBVector>'
+    with pytest.raises(ProtocolError, match="a tag of a BLOB vector is longer than 8192 bytes"):
+        dripped(stream, message, 1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        VECTOR + EMPTY + BODY + b"</newBLOBVector>",
+        VECTOR + b" " * 20_000 + BODY + b"</newBLOBVector>",
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 6000])
+def test_a_blob_that_cannot_be_given_out_in_pieces_comes_whole(message: bytes, size: int) -> None:
+    stream = MessageStream(maximum_size=25_000)
+    assert dripped(stream, message, size) == [message]
+
+
+@pytest.mark.parametrize("size", [100, 1000, 5000])
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        b"<oneBLOB",
+        b"<oneBLOB name='a'",
+        b"<oneText>",
+        b"<!--",
+        EMPTY,
+        EMPTY + BODY,
+        b"<oneText><oneBLOB>",
+    ],
+)
+def test_only_what_is_in_blobs_is_counted_as_blob(begin: bytes, size: int) -> None:
+    stream = MessageStream(maximum_size=25_000)
+    message = VECTOR + begin + b" " * 50_000
+    with pytest.raises(ProtocolError, match=r"longer than 25000 bytes|other than BLOBs"):
+        dripped(stream, message, size)
+
+
+def test_blobs_that_come_whole_have_a_limit_as_well() -> None:
+    stream = MessageStream(maximum_size=1000, maximum_blob=15_000)
+    message = VECTOR + EMPTY + BODY * 2
+    with pytest.raises(ProtocolError, match="BLOBs of one message are longer than 15000 bytes"):
+        dripped(stream, message, 100)

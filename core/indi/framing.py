@@ -31,6 +31,7 @@ TORN = 4096
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _QUOTE_OR_END = re.compile(rb"[\"'/>]")
 _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
+_BLOB = re.compile(rb"<oneBLOB[\s>]")
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.:-]*")
 _SHORT_NAME = rb"[A-Za-z_][A-Za-z0-9_.:-]{0,%d}" % (LONGEST_NAME - 1)
 ATTRIBUTES = (
@@ -68,6 +69,8 @@ class Framer:
         self._at = 0  # what lies before needs no second look
         self._depth = 0
         self._elements = 0  # how many elements and sections it has up to here
+        self._in_base64 = False  # whether what comes next is the content of a BLOB
+        self._base64 = 0  # how many bytes of BLOBs it has up to here
         self._attributes = 0  # of the start tag
         self._tag_start = -1  # where a start tag began whose end has not been found
         self._quote = b""  # the quote that is open in that tag
@@ -130,10 +133,10 @@ class Framer:
         return None
 
     def _check_size(self) -> None:
-        brings_blobs = _BLOB_VECTOR.match(self._buffer, self._start)
-        limit = max(self.maximum_size, self.maximum_blob * 4 // 3) if brings_blobs else self.maximum_size
-        if len(self._buffer) - self._start > limit:
-            raise ProtocolError(f"a message is longer than {limit} bytes")
+        if self._base64 > max(self.maximum_size, self.maximum_blob * 4 // 3):
+            raise ProtocolError(f"BLOBs of one message are longer than {self.maximum_blob} bytes")
+        if len(self._buffer) - self._start - self._base64 > self.maximum_size:
+            raise ProtocolError(f"a message is longer than {self.maximum_size} bytes")
 
     def _drop_consumed(self) -> None:
         if consumed := self._consumed:
@@ -173,7 +176,10 @@ class Framer:
         buffer = self._buffer
         if self._depth:
             at = buffer.find(b"<", self._at)
-            self._at = at if at >= 0 else len(buffer)
+            to = at if at >= 0 else len(buffer)
+            if self._in_base64:
+                self._base64 += to - self._at
+            self._at = to
         else:
             found = _NOT_SPACE.search(buffer, self._at)
             at = found.start() if found else -1
@@ -200,21 +206,25 @@ class Framer:
             raise ProtocolError(f"a message is nested more than {self.maximum_depth} levels deep")
         if self._start < 0:
             self._start = at
-            self._elements = 0
+            self._elements = self._base64 = 0
         self._count_element()
         if tag is not None:
             self._at = tag.end()
-            self._opened()
+            self._opened(at)
         else:  # torn, or of another form
             self._attributes = 0
             self._tag_start = at
             self._at = at + 1
         return True
 
-    def _opened(self) -> None:
-        """Take note of the start tag that ends here."""
+    def _opened(self, at: int) -> None:
+        """Take note of the start tag that begins there and ends here."""
         if self._buffer[self._at - 2] != 0x2F:
             self._depth += 1
+            self._in_base64 = self._depth == 2 and self._begins_blob(at)
+
+    def _begins_blob(self, at: int) -> bool:
+        return bool(_BLOB.match(self._buffer, at) and _BLOB_VECTOR.match(self._buffer, self._start))
 
     def _finish_start_tag(self) -> bool:
         """Look for the `>` outside of quotes that ends the start tag."""
@@ -250,7 +260,7 @@ class Framer:
         # lxml keeps every name that it has seen, for a while.
         if _LONG_NAME.search(_VALUE.sub(b" ", memoryview(buffer)[self._tag_start : self._at])):
             raise ProtocolError(f"a name is longer than {LONGEST_NAME} bytes")
-        self._opened()
+        self._opened(self._tag_start)
         self._tag_start = -1
         return True
 
@@ -269,6 +279,7 @@ class Framer:
             return False
         self._at = end + 1
         self._depth -= 1
+        self._in_base64 = False
         return True
 
     def _declaration(self, at: int) -> bool:

@@ -106,6 +106,7 @@ class MessageStream(Framer):
         self._shapes = shapes or Shapes()
         self._skeletons = Skeletons()
         self._last: Skeleton | None = None
+        self._may_open = False  # whether the element may be a BLOB vector that is given out in pieces
         self._verb = b""  # of the BLOB vector that is open
         self._in_body = False
         self._blob_length = 0
@@ -122,6 +123,7 @@ class MessageStream(Framer):
         if self._verb:
             return self._next_of_blob()
         if self._start < 0:
+            self._may_open = True
             if self._until and not self._skip_section():
                 self._drop_consumed()
                 return None
@@ -130,7 +132,7 @@ class MessageStream(Framer):
             if self._buffer.__class__ is bytes and (piece := self._seen_before()) is not None:
                 return piece
         element = self.next_element()
-        if element is None and self._start >= 0 and len(self._buffer) - self._start >= LONG_BLOB:
+        if element is None and self._may_open and len(self._buffer) - self._start >= LONG_BLOB:
             return self._opening()
         return element
 
@@ -197,8 +199,13 @@ class MessageStream(Framer):
     def _opening(self) -> BlobOpening | None:
         """Begin to give out a BLOB vector in pieces, if enough of it is there."""
         start, buffer = self._start, self._buffer
-        opening = _OPENING.match(buffer, start)
-        if opening is None or len(buffer) - opening.end() < LINE_SEEN:
+        if start < 0 or self._elements < 2 or (self._elements == 2 and self._tag_start >= 0):
+            return None  # the start tag of the first member has no end yet
+        opening = _OPENING.match(buffer, start, start + 2 * LONGEST_TAG)
+        if opening is None:
+            self._may_open = False  # nothing that is still to come would change that
+            return None
+        if len(buffer) - opening.end() < LINE_SEEN:
             return None
         self._verb = opening.group(1)
         vector = bytes(buffer[start : opening.start(2)])

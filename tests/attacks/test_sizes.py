@@ -12,6 +12,7 @@ pytestmark = pytest.mark.system
 
 MEMBERS = b'<newTextVector device="climate" name="x">'
 OPEN = b'<newTextVector device="climate" name="x"><oneText name="y">'
+OPEN_BLOB = b'<newBLOBVector device="heart" name="x">'
 CLOSE = b"</oneText></newTextVector>"
 MEBI = 1 << 20
 TOO_LONG = "a message is longer than 16777216 bytes"
@@ -42,6 +43,14 @@ ENDLESS = {
     "comments of 30 MB inside": (OPEN, b"<!---->", ""),
     "end tag of 30 MB": (b"<getProperties></getProperties", b" ", ""),
     "start tag of 30 MB of spaces": (b"<getProperties", b" ", ""),
+    "spaces of 30 MB in a BLOB vector": (OPEN_BLOB, b" ", TOO_LONG),
+    "text of 30 MB in a BLOB vector": (OPEN_BLOB, b"QUJD", TOO_LONG),
+    "start tag of a BLOB of 30 MB": (OPEN_BLOB + b"<oneBLOB name='", b"x", TOO_LONG),
+    "spaces of 30 MB behind a BLOB": (
+        OPEN_BLOB + b"<oneBLOB name='a'>" + b"QUJD" * 2000 + b"</oneBLOB>",
+        b" ",
+        "something other than BLOBs",
+    ),
     "levels of 30 MB": (b"", b"<a>", "nested more than"),
 }
 """What never ends: the client is cut off."""
@@ -97,6 +106,7 @@ def test_what_lies_between_messages_is_not_kept(server: Server, name: str) -> No
         pytest.param(OPEN, b"&lt;" * 100, 16_000, CLOSE, id="references of 6 MB, 400 bytes each"),
         pytest.param(OPEN, b"<!-- -->" * 50, 16_000, CLOSE, id="comments of 6 MB, 400 bytes each"),
         pytest.param(OPEN, b"<![CDATA[ ]]>" * 40, 16_000, CLOSE, id="sections of 8 MB, 520 bytes each"),
+        pytest.param(OPEN_BLOB[:-2], b"n" * 1000, 4_000, b'"/>', id="start tag of a BLOB vector of 4 MB, 1 kB each"),
         pytest.param(b"<!--", b"-" * 500, 16_000, b" -->", id="hyphens of 8 MB in a comment"),
         pytest.param(b"<?", b"?" * 500, 16_000, b"?>", id="question marks of 8 MB"),
         pytest.param(b"", b"<a ", 1, b'b="' + b"x" * 60_000 + b'"/>', id="tag torn once"),
