@@ -259,6 +259,18 @@ def test_what_would_keep_the_parser_busy_is_refused_before_its_end(much: bytes) 
         list(taken(stream, much))
 
 
+def test_a_message_that_came_in_parts_is_a_run_too_and_not_learnt_again() -> None:
+    stream = learnt()
+    for _ in range(9):
+        stream.append(PLAIN + PLAIN[:50])
+        assert [type(piece) for piece in iter(stream.next_piece, None)] == [Run]
+        stream.append(PLAIN[50:])
+        torn = stream.next_piece()
+        assert isinstance(torn, Run)
+        assert torn.data == PLAIN
+        assert stream.next_piece() is None
+
+
 def test_what_is_a_run_as_a_whole_is_told_at_once_and_nothing_else_is() -> None:
     stream = learnt()
     changed = PLAIN.replace(b"000000001", b"2")
@@ -276,7 +288,7 @@ def test_what_is_a_run_as_a_whole_is_told_at_once_and_nothing_else_is() -> None:
     stream.append(changed[:50])
     assert stream.next_piece() is None
     assert stream.whole_run(changed) is None
-    assert list(taken(stream, changed[50:])) == [changed.strip()]
+    assert list(taken(stream, changed[50:])) == [changed]
     assert isinstance(stream.whole_run(changed), Run)
     stream.append(b"<!-- ")
     assert stream.next_piece() is None

@@ -134,7 +134,12 @@ class MessageStream(Framer):
         element = self.next_element()
         if element is None and self._may_open and len(self._buffer) - self._start >= LONG_BLOB:
             return self._opening()
-        return element
+        return element if element is None else self._once_torn(element)
+
+    def _once_torn(self, element: bytes) -> bytes | Run:
+        """Return an element that came in parts as the run that it is, if others like it have been proven."""
+        found = self._skeletons.find(element, 0)
+        return Run(found[0], element + b"\n") if found is not None and found[1] == element else element
 
     def whole_run(self, data: bytes) -> Run | None:
         """Return a run that `data` is as a whole, if nothing else waits; otherwise it has to be appended.

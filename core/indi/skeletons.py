@@ -54,6 +54,7 @@ _TAG = re.compile(
     rb"<(/?)([A-Za-z_][\w.:-]*)((?:[ \t\r\n]+[A-Za-z_][\w.:-]*[ \t\r\n]*=[ \t\r\n]*"
     rb"(?:\"[^\"<&\x00-\x1f]*\"|'[^'<&\x00-\x1f]*'))*)[ \t\r\n]*(/?)>"
 )
+_DIGIT = re.compile(rb"[0-9]")
 _ATTRIBUTE = re.compile(rb"([A-Za-z_][\w.:-]*)[ \t\r\n]*=[ \t\r\n]*([\"'])([^\"']*)\2")
 _MESSAGE = re.compile(rb"[ \t\r\n]message[ \t\r\n]*=[ \t\r\n]*(?:\"([^\"]*)\"|'([^']*)')")
 
@@ -174,17 +175,20 @@ class Skeleton:
 
 
 class _Expression:
-    """Be the regular expression of one message; a run of them is compiled when it is made."""
+    """Be the regular expression of one message; that of a run is compiled when it is needed."""
 
     __slots__ = ("_end", "_parts", "_run")
 
     def __init__(self, parts: Parts, end: bytes) -> None:
         self._parts = parts
         self._end = end
-        self._run = re.compile(b"(?:" + b"".join(part + hole for part, hole in parts) + end + _SPACE + b")*")
+        self._run: re.Pattern[bytes] | None = None
 
     def run_at(self, data: bytes, at: int) -> bytes:
         """Return what fits at `at`; a copy where it is not the whole, which a few bytes that wait must not hold."""
+        if self._run is None:
+            expression = b"".join(part + hole for part, hole in self._parts) + self._end
+            self._run = re.compile(b"(?:" + expression + _SPACE + b")*")
         match = self._run.match(data, at)
         end = match.end() if match is not None else at
         return data if at == 0 and end == len(data) else data[at:end]
@@ -196,7 +200,9 @@ class _Expression:
         return re.compile(b"".join(parts) + self._end)
 
     def literals_of(self, message: bytes) -> list[tuple[int, int]]:
-        """Return where a message that fits has what is no hole, from where to where."""
+        """Return where a message that fits has what is no hole, from where to where, if there are digits in that."""
+        if not any(_DIGIT.search(part) for part, _ in self._parts) and not _DIGIT.search(self._end):
+            return []
         holes = re.compile(b"".join(part + b"(" + hole + b")" for part, hole in self._parts)).match(message)
         bounds = [bound for group in range(len(self._parts)) for bound in holes.span(group + 1)] if holes else []
         return list(zip([0, *bounds[1::2]], [*bounds[::2], len(message)], strict=True))
