@@ -474,3 +474,27 @@ def test_more_members_than_anybody_needs_end_the_connection(clock: VirtualClock)
         assert memory.closed
 
     with_hub(clock, work)
+
+
+def test_a_command_is_shown_to_many_together_with_its_answer_or_a_moment_later(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, told = hub.peer("driver")
+        driver.feed(DEFINE)
+        client, _ = hub.peer()
+        others = [hub.peer()[1] for _ in range(40)]
+        told.taken()
+        client.feed(NEW)
+        assert NEW.decode() in told.taken()
+        assert {other.taken() for other in others} == {""}
+        driver.feed(SET)
+        assert {other.taken().replace("\n", "") for other in others} == {(NEW + SET).decode()}
+        client.feed(NEW)
+        await asyncio.sleep(0.003)
+        assert {other.taken().strip() for other in others} == {NEW.decode()}
+        for number in range(300):
+            client.feed(NEW.replace(b"z", b"%d" % number))
+        await asyncio.sleep(0.003)
+        for other in others:
+            assert [piece.split("<")[0] for piece in other.taken().split('name="a">')[1:]] == list(map(str, range(300)))
+
+    with_hub(clock, work)

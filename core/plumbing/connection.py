@@ -303,8 +303,7 @@ class Connection:
             origin.refusals.add(f"commands for {self.peer}", f"it has left {outbox.pending} bytes unread")
             origin.say(f"{device or self.peer} does not listen: {outbox.pending} bytes wait for it")
             return
-        outbox.send_commands(raw, device or "")
-        if outbox.has_much and origin is not self:
+        if outbox.send_commands(raw, device or "") and origin is not self:
             origin.wait_for(outbox.hearing)
 
     def show_command(self, raw: bytes, device: str, origin: Connection) -> None:
@@ -312,8 +311,7 @@ class Connection:
         outbox = self.outbox
         if self.closed or outbox.patience.exhausted:
             return
-        outbox.send_commands(raw, device)
-        if outbox.has_much:
+        if outbox.send_commands(raw, device):
             origin.wait_for(outbox.patience)
 
     def pass_definitions(self, definitions: Definitions, origin: Connection) -> None:

@@ -288,6 +288,8 @@ class DeviceDriver:
             router.tell(self._message(event, vector), self.device, name)
             return
         raw = template.write(vector.state, vector.values)
+        if router.courtesies.wait:
+            router.courtesies.show()
         for outbox in route.outboxes:
             outbox.send_sets(raw, template, template.device)
 

@@ -184,14 +184,15 @@ class Outbox:
         self._queued += len(data)
         return False
 
-    def send_commands(self, data: bytes, device: str) -> None:
-        """Queue one or more new* for a device, of which none is left out."""
+    def send_commands(self, data: bytes, device: str) -> bool:
+        """Queue one or more new* for a device, of which none is left out; return whether much waits."""
         channel = self._channel
         if channel.pending >= self._ahead or self._lanes.length or self._passing:
             self.send(data, device=device)
-        else:
-            channel.send(data)
-            self._queued += len(data)
+            return self.has_much
+        channel.send(data)
+        self._queued += len(data)
+        return channel.pending > self._limits.pause_from
 
     def send(
         self,
@@ -292,7 +293,7 @@ class Outbox:
             self._put_back()
             if not self._lanes.length:
                 self._tell_loss()
-        if self.pending < limits.pause_from * 3 // 4:
+        if (self.patience.is_tried or self.hearing.is_tried) and self.pending < limits.pause_from * 3 // 4:
             self.patience.caught_up()
             self.hearing.caught_up()
 

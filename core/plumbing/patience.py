@@ -15,6 +15,8 @@ class Patience:
 
     def __init__(self, taken: Callable[[], int], seconds: float, enough: int) -> None:
         self.exhausted = False
+        self.is_tried = False
+        """Whether anybody waits, or it is exhausted."""
         self._taken = taken
         self._seconds = seconds
         self._enough = enough
@@ -25,20 +27,21 @@ class Patience:
     def wait(self, release: Callable[[], None]) -> None:
         """Call `release` as soon as the peer has caught up, or has shown that it does not."""
         self._waiting.add(release)
+        self.is_tried = True
         if self._timer is None:
             self._go_on()
 
     def caught_up(self) -> None:
         """Let those go on who wait; the next ones may wait again."""
-        if self._waiting or self.exhausted:
-            self.exhausted = False
-            self.close()
+        self.exhausted = False
+        self.close()
 
     def close(self) -> None:
         """Let everybody go on."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.is_tried = self.exhausted
         waiting, self._waiting = self._waiting, set()
         for release in waiting:
             release()

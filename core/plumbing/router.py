@@ -18,6 +18,7 @@ from core.plumbing.attachments import decode_whole
 from core.plumbing.blob_wishes import BlobWishes
 from core.plumbing.commands import Command
 from core.plumbing.connection import Connection
+from core.plumbing.courtesies import Courtesies
 from core.plumbing.handling import Handling
 from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
@@ -53,6 +54,7 @@ class Router:
         self.turns = Turns()
         self.handling = Handling()
         """Of new values by the devices of this process."""
+        self.courtesies = Courtesies()
         self.shapes = Shapes()
         """Of the messages of all peers: what one has sent in proper form others may send as well."""
         self.blob_wishes = BlobWishes(
@@ -142,6 +144,8 @@ class Router:
         self._log(device, message.attributes.get("message") if isinstance(message, VectorMessage) else message)
         barrier = not isinstance(message, Notice) and getattr(message, "verb", "def") == "def"
         raw: bytes | LongMessage | None = None
+        if self.courtesies.wait:
+            self.courtesies.show()
         for peer in tuple(self.peers):
             if peer.wants_message(device, name, blob=blob):
                 raw = raw or encode_long(message)
@@ -155,13 +159,16 @@ class Router:
 
     def echo(self, command: Command) -> None:
         """Show new values that were accepted to the other clients, as indiserver does."""
-        origin = command.origin
-        for peer in self._listening():
-            if peer is not origin and peer.role == "client" and peer.wants(command.device, command.name):
-                if command.frame.is_blob:
-                    peer.pass_on(command.frame, origin)
-                else:
-                    peer.show_command(command.frame.for_passing_on(), command.device, origin)
+        origin, device = command.origin, command.device
+        clients = [peer for peer in self._listening() if peer is not origin and peer.role == "client"]
+        clients = [peer for peer in clients if peer.wants(device, command.name)]
+        if not clients:
+            return
+        if not command.frame.is_blob:
+            self.courtesies.add(clients, command.frame.for_passing_on(), device, origin)
+            return
+        for peer in clients:
+            peer.pass_on(command.frame, origin)
 
     def snoop(self, driver: Driver, device: str, name: str | None, *, blobs: bool) -> None:
         """Let a driver of this process hear of another's device from now on, definitions of now included."""
@@ -215,9 +222,10 @@ class Router:
         if skeleton.is_command:
             owner, *others = route.peers
             owner.take_command(run.data, skeleton.device, origin)
-            for peer in others:
-                peer.show_command(run.data, skeleton.device, origin)
+            self.courtesies.add(others, run.data, skeleton.device, origin)
             return NOTHING
+        if self.courtesies.wait:
+            self.courtesies.show()
         for outbox in route.outboxes:
             if outbox.send_sets(run.data, skeleton, skeleton.device):
                 origin.wait_for(outbox.patience)
@@ -388,6 +396,8 @@ class Router:
                 self.owners.pop(device, None)
                 self._changed()
         self._log(device, frame.said)
+        if self.courtesies.wait:
+            self.courtesies.show()
         for peer in self._listening():
             if peer is not origin and peer.wants_message(device, name, blob=frame.tag == "setBLOBVector"):
                 peer.pass_on(frame, origin)

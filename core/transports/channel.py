@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from core.loop import Loop
 from core.loop.event_loop import CoreEventLoop
 from core.plumbing.attachments import Attachments
-from core.transports.ends import Sink, SocketEnd, Source, StdinEnd, StrayDescriptorsError
+from core.transports.ends import SEND, Sink, SocketEnd, Source, StdinEnd, StrayDescriptorsError
 
 _log = logging.getLogger("core.transport")
 
@@ -66,6 +66,7 @@ class StreamChannel:
         self._on_lost = on_lost
         self._queue: deque[bytes | memoryview | _Attached] = deque()
         self._unix = sink if isinstance(sink, SocketEnd) and sink.passes_descriptors else None
+        self._send_one = sink.send if isinstance(sink, SocketEnd) else None
         self._stdin = sink if isinstance(sink, StdinEnd) else None
         self.pending = 0
         """How many bytes the kernel has not taken yet."""
@@ -238,9 +239,9 @@ class StreamChannel:
         self._flush_asked = False
         queue = self._queue
         # Most turns have one thing to say, and the kernel takes it as a whole.
-        if len(queue) == 1 and isinstance(data := queue[0], bytes):
+        if len(queue) == 1 and self._send_one is not None and isinstance(data := queue[0], bytes):
             try:
-                written = self._sink.write((data,))
+                written = self._send_one(data, SEND)
             except OSError:
                 self._flush()  # which meets the same, and knows what to do
                 return

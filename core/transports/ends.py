@@ -30,7 +30,7 @@ _ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAXIMUM_DESCRIPTORS * 4)
 # Plain numbers: to join the members of an enumeration takes longer than the call.
 _RECEIVE = int(socket.MSG_DONTWAIT)
 _RECEIVE_DESCRIPTORS = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
-_SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 class StrayDescriptorsError(OSError):
@@ -81,6 +81,8 @@ class SocketEnd:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self.passes_descriptors = sock.family == socket.AF_UNIX
+        self.send = sock.send
+        """For one buffer, with `SEND`; raises what a socket does."""
         self.received: deque[int] = deque()
         """Descriptors that have come and nobody has taken yet."""
         self._size = USUAL_SIZE
@@ -108,13 +110,13 @@ class SocketEnd:
     def write(self, buffers: Sequence[bytes | memoryview]) -> int:
         """Send what the kernel takes."""
         if len(buffers) == 1:
-            return self._socket.send(buffers[0], _SEND)
-        return self._socket.sendmsg(buffers, (), _SEND)
+            return self._socket.send(buffers[0], SEND)
+        return self._socket.sendmsg(buffers, (), SEND)
 
     def write_with(self, buffer: bytes | memoryview, descriptors: Sequence[int]) -> int:
         """Send bytes and descriptors together; those go with the first byte."""
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
-        return self._socket.sendmsg([buffer], [rights], _SEND)
+        return self._socket.sendmsg([buffer], [rights], SEND)
 
     def shutdown(self) -> None:
         """Tell the peer that nothing more comes."""
