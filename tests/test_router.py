@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from core import Connection, Device, NumberVector, Router, TextVector
+from core import BlobValue, BlobVector, Connection, Device, NumberVector, Router, TextVector
 from core.indi import Frame
 from core.plumbing import DeviceDriver, PeerLimits
 from core.plumbing.connection import Role
@@ -99,6 +100,63 @@ def test_a_command_reaches_the_driver_of_the_device_and_is_shown_to_other_client
         assert told.taken().encode().strip().endswith(NEW)
         assert sent.taken() == ""
         assert seen.taken().encode() == NEW + b"\n"
+
+    with_hub(clock, work)
+
+
+LONG_NEW = b'<newBLOBVector device="%s" name="file"><oneBLOB name="a" format=".bin" size="30000" enclen="1">\n'
+
+
+def test_a_long_new_blob_is_decoded_while_it_arrives(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    content = os.urandom(30_000)
+    lines = base64.encodebytes(content)
+    another = b'</oneBLOB><oneBLOB name="c" format=".c" size="0"/>%s</newBLOBVector>'
+    two = b'<oneBLOB name="b" format=".b" size="10">' + base64.b64encode(content[:10]) + b"</oneBLOB>"
+
+    async def work(hub: Hub) -> None:
+        vector = hub.own.define(BlobVector("File", name="file", perm="wo", members=dict.fromkeys("abc", BlobValue())))
+        hub.own.closed_because = None
+        client, told = hub.peer()
+        _, shown = hub.peer()
+        client.feed(LONG_NEW % b"own")
+        for at in range(0, len(lines), 1111):
+            client.feed(lines[at : at + 1111])
+        assert len(content) - 3 <= client.held < len(lines)
+        client.feed(another % two)
+        assert vector.values == {
+            "a": BlobValue(content, ".bin"),
+            "b": BlobValue(content[:10], ".b"),
+            "c": BlobValue(b"", ".c"),
+        }
+        echo = shown.taken().encode()
+        bodies = re.findall(rb"<oneBLOB[^>]*>([^<]*)</oneBLOB>", echo)
+        assert [base64.b64decode(body) for body in bodies] == [content, b"", content[:10]]
+        assert b'enclen="40000"' in echo
+        # What is no base64, or goes on behind its end, is refused and told to the sender.
+        for torn in (lines[:-2], lines + b"QQ==QUJD", lines[:-3] + b"=" + lines[-2:]):
+            told.taken()
+            client.feed(LONG_NEW % b"own" + torn + b"</oneBLOB></newBLOBVector>")
+            await asyncio.sleep(0)
+            assert "not base64" in told.taken()
+        assert vector["a"].data == content
+        assert client.held == 0
+
+    with_hub(clock, work)
+
+
+def test_a_long_new_blob_goes_on_as_it_came_when_it_is_whole(clock: VirtualClock) -> None:
+    raw = LONG_NEW % b"scope" + base64.encodebytes(bytes(30_000)) + b"</oneBLOB></newBLOBVector>"
+
+    async def work(hub: Hub) -> None:
+        driver, told = hub.peer("driver")
+        driver.feed(DEFINE)
+        client, _ = hub.peer()
+        _, shown = hub.peer()
+        told.taken()
+        for at in range(0, len(raw), 5000):
+            assert told.sent == shown.sent == b""
+            client.feed(raw[at : at + 5000])
+        assert told.taken().encode() == shown.taken().encode() == raw + b"\n"
 
     with_hub(clock, work)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from core.client.errors import BlobLost
 from core.errors import ProtocolError
-from core.indi.blobs import decode_base64
+from core.indi.blobs import Base64Reader
 
 INFLATED = 1 << 20
 """How many bytes are inflated at once."""
@@ -48,27 +48,19 @@ class BlobContent:
         # indiserver 1.9.9 sends the whole buffer that a driver shares with it, and zeros behind `len`.
         self._cut = "len" in attributes
         self._maximum = maximum
-        self._carry = b""
-        self._padded = False
+        self._base64 = Base64Reader()
         self._inflater = zlib.decompressobj() if form.endswith(".z") else None
         if self._announced is not None and self._announced > maximum:
             raise BlobLost(f"it has {self._announced} bytes; {maximum} are allowed")
 
     def feed(self, text: bytes) -> Iterator[bytes]:
         """Yield the content that `text` completes."""
-        compact = self._carry + text.translate(None, b" \t\r\n")
-        whole = len(compact) & ~3
-        self._carry = compact[whole:]
-        if not whole:
-            return
-        if self._padded:
-            raise BlobLost("its base64 goes on behind the padding")
-        self._padded = compact[whole - 1 : whole] == b"="
         try:
-            data = decode_base64(compact[:whole])
+            data = self._base64.feed(text)
         except ProtocolError as error:
             raise BlobLost(str(error)) from None
-        yield from self.feed_decoded(data)
+        if data:
+            yield from self.feed_decoded(data)
 
     def feed_decoded(self, data: bytes) -> Iterator[bytes]:
         """Yield the content that `data` completes, which has come as it is and not in base64."""
@@ -79,8 +71,10 @@ class BlobContent:
 
     def finish(self) -> None:
         """Check that the content is whole."""
-        if self._carry:
-            raise BlobLost("its base64 ends in the middle of a group")
+        try:
+            self._base64.finish()
+        except ProtocolError as error:
+            raise BlobLost(str(error)) from None
         if self._inflater is not None and self.size and not self._inflater.eof:
             raise BlobLost("its compressed content is cut off")
         if self._announced is not None and self.size != self._announced:

@@ -58,3 +58,28 @@ def decode_base64(text: bytes | str) -> bytes:
         return pybase64.b64decode(compact, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ProtocolError(f"not base64: {error}") from None
+
+
+class Base64Reader:
+    """Decode base64 that comes piece by piece."""
+
+    def __init__(self) -> None:
+        self._carry = b""
+        self._padded = False
+
+    def feed(self, text: bytes) -> bytes:
+        """Return the bytes that `text` completes; raise ProtocolError for what is no base64."""
+        compact = self._carry + text.translate(None, b" \t\r\n")
+        whole = len(compact) & ~3
+        self._carry = compact[whole:]
+        if not whole:
+            return b""
+        if self._padded:
+            raise ProtocolError("its base64 goes on behind the padding")
+        self._padded = compact[whole - 1 : whole] == b"="
+        return decode_base64(compact[:whole])
+
+    def finish(self) -> None:
+        """Raise ProtocolError if something is missing."""
+        if self._carry:
+            raise ProtocolError("its base64 ends in the middle of a group")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ProtocolError, ValueRefused
 from core.indi import Frame, Run, VectorMessage
+from core.indi.long_messages import LongMessage
+from core.indi.messages import encode_long
 from core.indi.numbers import read_number
 from core.indi.skeletons import Skeleton
 from core.plumbing.attachments import decode_whole
@@ -21,10 +23,10 @@ if TYPE_CHECKING:
 class Command:
     """Be one message with new values: a frame, or bytes of a skeleton's shape with the `texts` of its members.
 
-    `frame` is made of the bytes only for who needs that.
+    `frame` is made of the bytes only for who needs that. BLOBs that have come in pieces are a `message`.
     """
 
-    __slots__ = ("_frame", "_raw", "_skeleton", "_texts", "device", "length", "name", "origin")
+    __slots__ = ("_frame", "_message", "_raw", "_skeleton", "_texts", "device", "length", "name", "origin")
 
     def __init__(
         self,
@@ -33,8 +35,10 @@ class Command:
         skeleton: Skeleton | None = None,
         raw: bytes = b"",
         texts: tuple[bytes, ...] = (),
+        message: VectorMessage | None = None,
     ) -> None:
         self.origin = origin
+        self._message = message
         self._frame = frame
         self._skeleton = skeleton
         self._raw = raw
@@ -43,6 +47,9 @@ class Command:
             self.device, self.name, self.length = skeleton.device, skeleton.name, len(raw)
         elif frame is not None:
             self.device, self.name, self.length = frame.device or "", frame.name or "", len(frame.raw)
+        elif message is not None:
+            self.device, self.name = message.device, message.name
+            self.length = sum(len(element.data or b"") for element in message.elements)
 
     @classmethod
     def of_run(cls, origin: Connection, run: Run) -> list[Command]:
@@ -63,14 +70,20 @@ class Command:
             self._frame = Frame(self._raw)
         return self._frame
 
+    @property
+    def written(self) -> bytes | LongMessage | None:
+        """Return BLOBs that have come in pieces as bytes to pass on; None for any other message."""
+        return encode_long(self._message) if self._message is not None else None
+
     def values(self, vector: Vector[Any, Any]) -> dict[str, Any]:
         """Return the values for a vector; raise ProtocolError or ValueRefused for what does not fit it."""
         skeleton = self._skeleton
         if skeleton is not None and skeleton.proper_kind == vector.kind:
             return self._read(skeleton)
-        message = decode_whole(self.frame)
+        message = self._message or decode_whole(self.frame)
         if not isinstance(message, VectorMessage) or message.kind != vector.kind:
-            raise ValueRefused(f"{vector.name} is a {vector.kind} vector, {self.frame.tag} does not fit it")
+            tag = message.tag if isinstance(message, VectorMessage) else self.frame.tag
+            raise ValueRefused(f"{vector.name} is a {vector.kind} vector, {tag} does not fit it")
         return new_values(message)
 
     def _read(self, skeleton: Skeleton) -> dict[str, Any]:

@@ -73,12 +73,18 @@ class DeviceDriver:
 
     def receive(self, frame: Frame, origin: Connection) -> None:
         """Queue new values."""
-        name = frame.name or ""
+        self._take(frame.name or "", Command(origin, frame))
+
+    def receive_blob(self, message: VectorMessage, origin: Connection) -> None:
+        """Queue new BLOBs that have come in pieces."""
+        self._take(message.name, Command(origin, message=message))
+
+    def _take(self, name: str, command: Command) -> None:
         if name in self._device.vectors:
-            self._queue(name, [Command(origin, frame)], len(frame.raw), origin)
+            self._queue(name, [command], command.length, command.origin)
             return
         known = ", ".join(self._device.vectors)
-        origin.send(notice(f"{self.device} has no property {name!r}; it has {known}", self.device))
+        command.origin.send(notice(f"{self.device} has no property {name!r}; it has {known}", self.device))
 
     def receive_run(self, run: Run, origin: Connection) -> None:
         """Queue a run of new values for one vector."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.indi import Frame, VectorMessage
 from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart
+from core.plumbing.blob_content import BlobContent
 from core.plumbing.wire import timestamp
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class Passage:
         self._origin = origin
         self._frame = opening.frame
         self._loop = asyncio.get_running_loop()
-        self.stored = 0
-        """How many bytes are kept of it."""
+        self._kept = 0
         targets = router.blob_targets(origin, opening.frame)
         self._peers = targets.peers
         self._whole = targets.whole
@@ -50,6 +50,7 @@ class Passage:
         self._may_begin = bool(targets.peers) and opening.frame.verb == "set" and not origin.remote
         self._live: list[Connection] = []
         self._parts: list[bytes] | None = [] if targets.peers or targets.whole else None
+        self._content = BlobContent(opening.raw) if targets.content else None
         self._expected = _encoded_length(opening.frame)
         self._length = 0
         self._began = self._latest = self._loop.time()
@@ -58,7 +59,7 @@ class Passage:
         self._timer: asyncio.TimerHandle | None = None
         if self._may_begin:
             self._timer = self._loop.call_later(LOOK_EVERY, self._look)
-        self._pass(opening.raw)
+        self._forward(opening.raw)
 
     def add(self, part: BlobPart) -> None:
         """Pass a piece on."""
@@ -71,9 +72,12 @@ class Passage:
         self._pass(closing.raw)
         self._stop_looking()
         self._end_live()
-        if self._parts is not None:
-            parts, self._parts = self._parts, None
+        parts, self._parts = self._parts, None
+        if parts is not None:
             self._router.deliver_blob(self._origin, parts, self._peers, self._frame)
+        content, self._content = self._content, None
+        if content is not None:
+            self._router.take_blob(self._origin, content.message())
 
     def abort(self, why: str) -> None:
         """Close what has been passed on as a valid element, and say that it is not whole."""
@@ -96,7 +100,7 @@ class Passage:
     def end(self, why: str) -> None:
         """Give it up: no more comes of it."""
         self._stop_looking()
-        self._parts = None
+        self._parts = self._content = None
         self.abort(why)
 
     def _comes_quickly(self) -> bool:
@@ -117,9 +121,19 @@ class Passage:
                 peer.outbox.pass_part(part)
         if not self._peers and not self._whole:
             self._parts = None
-            self.stored = 0
+            self._kept = 0
 
     def _pass(self, raw: bytes) -> None:
+        if self._content is not None:
+            self._content.add(raw)
+        self._forward(raw)
+
+    @property
+    def stored(self) -> int:
+        """Return how many bytes are held."""
+        return self._kept + (self._content.length if self._content is not None else 0)
+
+    def _forward(self, raw: bytes) -> None:
         self._length += len(raw)
         self._latest = self._loop.time()
         for peer in self._live:
@@ -127,7 +141,7 @@ class Passage:
                 self._origin.wait_for(peer.outbox.patience)
         if self._parts is not None:
             self._parts.append(raw)
-            self.stored += len(raw)
+            self._kept += len(raw)
 
     def _end_live(self) -> None:
         live, self._live = self._live, []
@@ -165,13 +179,14 @@ def _encoded_length(frame: Frame) -> int:
 
 
 class Targets:
-    """Be who gets a BLOB: `peers` as it comes, and whether somebody in this process needs the `whole`."""
+    """Be who gets a BLOB: `peers` as it comes, whether it is routed `whole`, and whether we need its `content`."""
 
-    __slots__ = ("peers", "whole")
+    __slots__ = ("content", "peers", "whole")
 
-    def __init__(self, peers: list[Connection], *, whole: bool) -> None:
+    def __init__(self, peers: list[Connection], *, whole: bool = False, content: bool = False) -> None:
         self.peers = peers
         self.whole = whole
+        self.content = content
 
 
 def whole(parts: list[bytes]) -> Frame:

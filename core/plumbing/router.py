@@ -159,16 +159,23 @@ class Router:
 
     def echo(self, command: Command) -> None:
         """Show new values that were accepted to the other clients, as indiserver does."""
-        origin, device = command.origin, command.device
-        clients = [peer for peer in self._listening() if peer is not origin and peer.role == "client"]
-        clients = [peer for peer in clients if peer.wants(device, command.name)]
-        if not clients:
+        origin, device, written = command.origin, command.device, command.written
+        witnesses = self._witnesses(origin, device, command.name)
+        if not witnesses:
             return
-        if not command.frame.is_blob:
-            self.courtesies.add(clients, command.frame.for_passing_on(), device, origin)
+        if written is None and not command.frame.is_blob:
+            self.courtesies.add(witnesses, command.frame.for_passing_on(), device, origin)
             return
-        for peer in clients:
-            peer.pass_on(command.frame, origin)
+        for peer in witnesses:
+            if written is not None:
+                peer.deliver(written, device, blob=True)
+            else:
+                peer.pass_on(command.frame, origin)
+
+    def _witnesses(self, origin: Connection, device: str, name: str | None) -> list[Connection]:
+        """Return who is shown what a client has asked for."""
+        others = (peer for peer in self._listening() if peer is not origin and peer.role == "client")
+        return [peer for peer in others if peer.wants(device, name)]
 
     def snoop(self, driver: Driver, device: str, name: str | None, *, blobs: bool) -> None:
         """Let a driver of this process hear of another's device from now on, definitions of now included."""
@@ -285,7 +292,7 @@ class Router:
         """Return who gets a BLOB vector of which the beginning has come."""
         device, name = frame.device, frame.name
         if device is None:
-            return Targets([], whole=False)
+            return Targets([])
         if frame.verb == "new":
             if origin.role == "client" and origin.interest.name_device(device, name):
                 self._changed()
@@ -294,27 +301,39 @@ class Router:
             takes = device in self.owners if driver is None else _takes_blobs(driver, name)
             if not takes:
                 origin.say(f"{device!r} takes no BLOB {name!r}")
-            return Targets([], whole=takes)
+            ours = driver is not None and origin.may_see(device)
+            return Targets([], whole=takes and not ours, content=takes and ours)
         if origin.role != "driver":
             snooped = self._may_relay(origin, frame) and (
                 self._snoopers(frame) or self._anybody_listens(device, name, blob=True)
             )
             return Targets([], whole=bool(snooped))
         if not self._owns(origin, device, defining=False):
-            return Targets([], whole=False)
+            return Targets([])
         self._log(device, frame.said)
         peers = [peer for peer in self.peers if peer is not origin and peer.wants_message(device, name, blob=True)]
-        return Targets(peers, whole=self._anybody_listens(device, name, blob=True))
+        return Targets(peers, content=self._anybody_listens(device, name, blob=True))
 
     def deliver_blob(self, origin: Connection, parts: list[bytes], peers: list[Connection], opening: Frame) -> None:
         """Give a BLOB vector that has come whole to those who could not get it piece by piece."""
-        if opening.verb == "new" or origin.role != "driver":
+        device, name = opening.device or "", opening.name
+        if opening.verb == "new" and (owner := self.owners.get(device)) is not None and owner is not origin:
+            peers = [owner, *self._witnesses(origin, device, name)]
+        elif opening.verb == "new" or origin.role != "driver":
             self.receive(origin, whole(parts))
             return
         for peer in peers:
             peer.pass_parts(parts, opening, origin)
-        if self._anybody_listens(opening.device or "", opening.name, blob=True):
-            self._snooped(whole(parts))
+
+    def take_blob(self, origin: Connection, message: VectorMessage) -> None:
+        """Give a BLOB vector that has come whole to the device of ours that it is for, or to those that snoop it."""
+        if message.verb == "new":
+            if (driver := self.drivers.get(message.device)) is not None:
+                driver.receive_blob(message, origin)
+            return
+        for driver in self.drivers.values():
+            if self._listens(driver, message.device, message.name, blob=True):
+                driver.snooping.put(message)
 
     def _question(self, origin: Connection, frame: Frame) -> None:
         # A server that takes all of our devices asks for "*".

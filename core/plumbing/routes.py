@@ -65,6 +65,10 @@ class Driver(Protocol):
         """Queue a run of new values for one vector."""
         ...
 
+    def receive_blob(self, message: VectorMessage, origin: Connection) -> None:
+        """Queue new BLOBs that have come in pieces."""
+        ...
+
     def forget(self, origin: Connection) -> None:
         """Hold nothing back for a peer that has gone."""
         ...
