@@ -29,6 +29,7 @@ TOLD = {
     "names of a device or property": f"{interest.LONGEST_NAMES:,} characters",
     "the `uid` of a ping": f"{messages.LONGEST_UID:,} characters",
     "devices and properties that one client or driver asks for by name": f"{interest.MAXIMUM_NAMES:,}",
+    "the names that one client or driver asks for, together": f"{interest.MAXIMUM_NAMED // MEBI} MiB",
     "devices of a driver": f"{LIMITS.maximum_devices:,}",
     "properties of a driver": f"{LIMITS.maximum_properties:,}",
     "clients": f"{SERVER.maximum_clients:,}, ",

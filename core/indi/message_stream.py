@@ -118,6 +118,12 @@ class MessageStream(Framer):
             return b""
         return (b"</oneBLOB>" if self._in_body else b"") + b"</" + self._verb + b"BLOBVector>\n"
 
+    def forget(self) -> None:
+        """Drop what has come and what was learnt of it."""
+        super().forget()
+        self._skeletons = Skeletons()
+        self._last = None
+
     def next_piece(self) -> Piece | None:
         """Return the next piece, None if there is none yet; raise ProtocolError for what is none."""
         if self._verb:

@@ -102,7 +102,7 @@ class Connection:
     def held(self) -> int:
         """Return how many bytes are held for the peer, and from it."""
         stored = self._passage.stored if self._passage is not None else 0
-        return self.outbox.pending + self._stream.pending + stored
+        return self.outbox.pending + self._stream.pending + stored + self.interest.named_bytes
 
     @property
     def unfinished(self) -> int:
@@ -156,7 +156,7 @@ class Connection:
 
     def wait_for(self, patience: Patience) -> None:
         """Read no more until another peer has caught up or has shown that it does not."""
-        if patience not in self._releases and not patience.exhausted:
+        if not self.closed and patience not in self._releases and not patience.exhausted:
             release = self._releases[patience] = lambda: self._waited_for(patience)
             self.hold(patience)
             self.pauses += 1
@@ -399,9 +399,13 @@ class Connection:
             self._abort("its driver has ended")
             self.outbox.close()
             self.router.detach(self)
-            # The connection is part of circles, which Python finds only now and then.
+            # Routes lead to it for a while, and circles are found by Python only now and then.
             self._stream.forget()
             self._backlog = NOTHING
+            self.interest = Interest()
+            self.holdings = Holdings(self.limits.maximum_devices, self.limits.maximum_properties)
+            self._held.clear()
+            self._releases.clear()
         end()
 
     def _abort(self, why: str) -> None:

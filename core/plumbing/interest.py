@@ -11,6 +11,8 @@ BlobMode = Literal["Never", "Also", "Only"]
 MAXIMUM_NAMES = 20_000
 """How many devices and properties one peer may name."""
 TOO_MANY = f"more than {MAXIMUM_NAMES} devices and properties were named"
+MAXIMUM_NAMED = 1 << 20
+"""How many bytes these names may have together."""
 LONGEST_NAMES = 1024
 """How many characters the names of a device and a property may have together; libindi keeps 63 of each."""
 
@@ -26,6 +28,8 @@ class Interest:
         self.everything = everything
         self.named: dict[str, set[str]] = {}  # device -> properties; "" stands for all of them
         self.blobs = BlobPermission(blobs)
+        self.named_bytes = 0
+        """How many bytes the names have that are kept."""
         self._count = 0
 
     @property
@@ -48,13 +52,20 @@ class Interest:
         Raises ProtocolError for too many.
         """
         _check_length(device + (name or ""))
-        names = self.named.setdefault(device, set())
-        if (name or "") in names:
+        names = self.named.get(device)
+        if names is None:
+            names = self.named[device] = set()
+            self.named_bytes += len(device.encode())
+        name = name or ""
+        if name in names:
             return False
-        names.add(name or "")
+        names.add(name)
+        self.named_bytes += len(name.encode())
         self._count += 1
         if self._count > MAXIMUM_NAMES:
             raise ProtocolError(TOO_MANY)
+        if self.named_bytes > MAXIMUM_NAMED:
+            raise ProtocolError(f"more than {MAXIMUM_NAMED} bytes of names were named")
         return True
 
     def wants(self, device: str | None, name: str | None = None) -> bool:

@@ -33,6 +33,10 @@ MUCH = 1 << 20
 """From how many bytes on what is held for a peer is worth a look at the memory."""
 
 
+def _nobody(*_: object) -> None:
+    """Be told and do nothing."""
+
+
 @dataclass(frozen=True)
 class PeerLimits:
     """Say how far behind a peer may be, in bytes queued for it, and how long a message may be."""
@@ -283,6 +287,7 @@ class Outbox:
         self._trial = self._deadline = None
         self.patience.close()
         self.hearing.close()
+        self._give_up = self._on_loss = _nobody
 
     def _has_to_wait(self, device: str | None) -> bool:
         return not self.patience.exhausted and self.has_much and self._lanes.has_much(device)

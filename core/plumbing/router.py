@@ -101,6 +101,7 @@ class Router:
     def detach(self, peer: Connection) -> None:
         """Take a peer away, and the devices of a driver with it."""
         self.peers.remove(peer)
+        self._audience = -1, ()
         self._changed()
         self.blob_wishes.part(peer)
         self.blob_wishes.leave(peer)

@@ -183,7 +183,11 @@ class StreamChannel:
         self._source.close()
         if not self._one_end:
             self._sink.close()
-        self._on_lost()
+        on_lost = self._on_lost
+        # Who is called holds this as well: a circle, and all that is in it, would stay until Python looks for circles.
+        self._on_data = _forget
+        self._on_end = self._on_lost = self._progressed = self._blocked = _nobody
+        on_lost()
 
     def _readable(self) -> None:
         try:
