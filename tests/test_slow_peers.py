@@ -15,11 +15,12 @@ import pytest
 from core import BlobValue, BlobVector, Connection
 from core.indi import Frame
 from core.indi.long_messages import LONG
-from core.plumbing import PeerLimits
+from core.plumbing import PeerLimits, Router
 from core.plumbing.attachments import Attachments
 from core.plumbing.memory import Memory as HeldMemory
 from core.testing import VirtualClock
 from core.transports.ends import SocketEnd, StrayDescriptorsError
+from core.transports.listening import connect
 from tests.memory_channel import Memory
 from tests.test_router import DEFINE, Hub, with_hub
 
@@ -467,6 +468,26 @@ def test_descriptors_that_belong_to_no_blob_are_not_collected() -> None:
         assert count_descriptors() == before + 80
         end.close()
         assert count_descriptors() == before - 1
+
+
+def test_who_sends_stray_descriptors_is_named_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        one, other = socket.socketpair()
+        with other:
+            lost: asyncio.Future[Connection] = loop.create_future()
+            connect(Router(), one, "client on a socket", lost.set_result, only=None, limits=PeerLimits())
+            for _ in range(6):  # the last one comes when it has been refused already
+                socket.send_fds(other, [b" "], [other.fileno()] * 16)
+            other.setblocking(False)
+            said = await loop.sock_recv(other, 1000)
+            await lost
+            return said
+
+    before = count_descriptors()
+    assert b"disconnected: 80 descriptors have come that belong to no BLOB" in asyncio.run(main())
+    assert "client on a socket is disconnected: 80 descriptors have come that belong to no BLOB" in caplog.text
+    assert count_descriptors() == before
 
 
 def test_a_driver_may_define_so_many_devices_and_properties_and_no_more(

@@ -45,7 +45,10 @@ def connect_driver(
         connection.ended()
         connection.close()
 
-    channel = StreamChannel(source, sink, on_data=on_data, on_end=ended, on_lost=lost)
+    def refused(why: str) -> None:
+        connection.refuse(why)
+
+    channel = StreamChannel(source, sink, on_data=on_data, on_end=ended, on_lost=lost, on_refused=refused)
     connection = Connection(router, channel, peer, role="driver", remote=remote, limits=limits)
     connection.send(GetProperties(device, None, VERSION))
     if remote:

@@ -46,7 +46,7 @@ class StreamChannel:
     """Join a source and a sink (one socket, two pipes, files) to a connection.
 
     `on_data` gets what arrives, `on_end` is called once when nothing more can arrive, `on_lost` once when nothing more
-    can be sent either.
+    can be sent either. `on_refused` is told why nothing more is taken from the peer, and parts from it.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class StreamChannel:
         on_data: Callable[[bytes], None],
         on_end: Callable[[], None],
         on_lost: Callable[[], None],
+        on_refused: Callable[[str], None],
     ) -> None:
         self._source = source
         self._sink = sink
@@ -64,6 +65,7 @@ class StreamChannel:
         self._on_data = on_data
         self._on_end = on_end
         self._on_lost = on_lost
+        self._on_refused = on_refused
         self._queue: deque[bytes | memoryview | _Attached] = deque()
         self._unix = sink if isinstance(sink, SocketEnd) and sink.passes_descriptors else None
         self._send_one = sink.send if isinstance(sink, SocketEnd) else None
@@ -195,8 +197,10 @@ class StreamChannel:
         except (BlockingIOError, InterruptedError):
             return
         except StrayDescriptorsError as error:
-            _log.warning("a peer is disconnected: %s", error)
-            self._finish()
+            if self._parting:
+                self._finish()
+            else:
+                self._on_refused(str(error))
             return
         except OSError as error:
             _log.debug("reading ended: %s", error)

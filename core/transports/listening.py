@@ -129,7 +129,10 @@ def connect(
         lost(connection)
         _log.log(router.comings, "%s has gone", peer)
 
-    channel = StreamChannel(end, end, on_data=on_data, on_end=on_end, on_lost=on_lost)
+    def on_refused(why: str) -> None:
+        connection.refuse(why)
+
+    channel = StreamChannel(end, end, on_data=on_data, on_end=on_end, on_lost=on_lost, on_refused=on_refused)
     connection = Connection(router, channel, peer, only=only, limits=limits)
     _log.log(router.comings, "%s has connected", peer)
     return connection

@@ -52,7 +52,12 @@ class Stdin(Transport):
         source, sink = take_streams(*(reserve_streams() if given == (0, 1) else given))
         self._gone = asyncio.get_running_loop().create_future()
         self._channel = StreamChannel(
-            source, sink, on_data=lambda data: self._feed(data), on_end=self._end, on_lost=self._end
+            source,
+            sink,
+            on_data=lambda data: self._feed(data),
+            on_end=self._end,
+            on_lost=self._end,
+            on_refused=lambda why: self._refuse(why),
         )
         device = self.options.device or next(iter(router.drivers), "")
         self._connection = Connection(router, self._channel, "the server above", role="server", only=(device,))
@@ -82,6 +87,10 @@ class Stdin(Transport):
     def _feed(self, data: bytes) -> None:
         if self._connection is not None:
             self._connection.feed(data)
+
+    def _refuse(self, why: str) -> None:
+        if self._connection is not None:
+            self._connection.refuse(why)
 
     def _end(self) -> None:
         if not self._gone.done():

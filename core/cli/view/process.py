@@ -68,7 +68,12 @@ class ViewProcess:
         socket_end = SocketEnd(self._ours)
         connection: Connection
         channel = StreamChannel(
-            socket_end, socket_end, on_data=lambda data: connection.feed(data), on_end=end, on_lost=end
+            socket_end,
+            socket_end,
+            on_data=lambda data: connection.feed(data),
+            on_end=end,
+            on_lost=end,
+            on_refused=lambda why: connection.refuse(why),
         )
         connection = Connection(app.router, channel, "the view")
         try:
