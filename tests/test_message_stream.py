@@ -188,8 +188,8 @@ def test_any_number_of_spaces_may_be_between_the_tags_of_a_long_blob(spaces: int
         assert through(stream + PLAIN, sizes) == stream + b"\n" + PLAIN.strip()
 
 
-def test_spaces_count_as_a_blob() -> None:
-    stream = MessageStream(maximum_blob=20_000)
+def test_spaces_between_blobs_count_as_their_message_and_not_as_a_blob() -> None:
+    stream = MessageStream(maximum_size=20_000)
     list(taken(stream, IMAGE[: IMAGE.index(b"</oneBLOB>") - 8000]))
     with pytest.raises(ProtocolError, match="longer than 20000"):
         list(taken(stream, b"</oneBLOB>" + b" " * 40_000))
@@ -381,6 +381,7 @@ def test_a_blob_that_cannot_be_given_out_in_pieces_comes_whole(message: bytes, s
         EMPTY,
         EMPTY + BODY,
         b"<oneText><oneBLOB>",
+        BODY,
     ],
 )
 def test_only_what_is_in_blobs_is_counted_as_blob(begin: bytes, size: int) -> None:
@@ -388,6 +389,12 @@ def test_only_what_is_in_blobs_is_counted_as_blob(begin: bytes, size: int) -> No
     message = VECTOR + begin + b" " * 50_000
     with pytest.raises(ProtocolError, match=r"longer than 25000 bytes|other than BLOBs"):
         dripped(stream, message, size)
+
+
+@pytest.mark.parametrize("size", [1000, 5000])
+def test_tags_without_end_behind_a_blob_are_not_counted_as_blob(size: int) -> None:
+    with pytest.raises(ProtocolError, match="longer than 25000 bytes"):
+        dripped(MessageStream(maximum_size=25_000), VECTOR + BODY + EMPTY * 1000, size)
 
 
 def test_blobs_that_come_whole_have_a_limit_as_well() -> None:

@@ -110,6 +110,7 @@ class MessageStream(Framer):
         self._verb = b""  # of the BLOB vector that is open
         self._in_body = False
         self._blob_length = 0
+        self._rest_length = 0  # of its tags, and of spaces between them
 
     @property
     def missing_end(self) -> bytes:
@@ -223,6 +224,7 @@ class MessageStream(Framer):
         one = without_false_length(opening.group(2), bytes(buffer[opening.end() : opening.end() + LINE_SEEN]))
         frame = Frame(bytes(buffer[start : opening.end()]) + b"</oneBLOB></" + self._verb + b"BLOBVector>")
         self._blob_length = 0
+        self._rest_length = opening.end() - start
         self._in_body = True
         self._start, self._depth = -1, 0
         self._at = opening.end()
@@ -238,18 +240,23 @@ class MessageStream(Framer):
             stop = end if end >= 0 else len(buffer)
             if stop > at:
                 body = bytes(buffer) if at == 0 and stop == len(buffer) else bytes(buffer[at:stop])
-                self._count(len(body))
+                self._count_body(len(body))
                 if not BASE64.covers(body):
                     raise ProtocolError("a BLOB is not base64")
                 self._at = stop
                 return BlobPart(body)
         return self._markup(at)
 
-    def _count(self, length: int) -> None:
+    def _count_body(self, length: int) -> None:
         self._blob_length += length
-        # What is counted has line breaks and tags in it.
+        # What is counted has line breaks in it.
         if self._blob_length * 3 // 4 > self.maximum_blob + max(self.maximum_blob >> 4, LONGEST_TAG):
             raise ProtocolError(f"BLOBs of one message are longer than {self.maximum_blob} bytes")
+
+    def _count_rest(self, length: int) -> None:
+        self._rest_length += length
+        if self._rest_length > self.maximum_size:
+            raise ProtocolError(f"a message is longer than {self.maximum_size} bytes")
 
     def _markup(self, at: int) -> BlobPart | BlobClosing | None:
         """Return the tag that stands between two BLOBs or behind the last, or the spaces before it; nothing else."""
@@ -257,7 +264,7 @@ class MessageStream(Framer):
         space = _SPACE.match(raw)
         if space is not None and space.end():
             # By themselves: they may be more than what is looked at for a tag.
-            self._count(space.end())
+            self._count_rest(space.end())
             self._at = at + space.end()
             return BlobPart(space.group())
         tag = next((tag for expected in self._expected() if (tag := expected.match(raw)) is not None), None)
@@ -275,7 +282,7 @@ class MessageStream(Framer):
             if len(body) < LINE_SEEN and b"<" not in body:
                 return None
             passed = without_false_length(passed, body)
-        self._count(len(passed))
+        self._count_rest(len(passed))
         self._in_body = opens
         self._at = end
         if tag.re is not _LAST_OF[self._verb]:

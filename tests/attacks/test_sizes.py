@@ -49,7 +49,7 @@ ENDLESS = {
     "spaces of 30 MB behind a BLOB": (
         OPEN_BLOB + b"<oneBLOB name='a'>" + b"QUJD" * 2000 + b"</oneBLOB>",
         b" ",
-        "something other than BLOBs",
+        TOO_LONG,
     ),
     "levels of 30 MB": (b"", b"<a>", "nested more than"),
 }
