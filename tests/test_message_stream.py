@@ -283,6 +283,7 @@ def test_what_is_a_run_as_a_whole_is_told_at_once_and_nothing_else_is() -> None:
         changed.replace(b"\n2\n", b"\n\xff\n"),
         changed[:50],
         IMAGE,
+        b"",
     ):
         assert stream.whole_run(data) is None
     stream.append(changed[:50])

@@ -157,7 +157,7 @@ class MessageStream(Framer):
         if skeleton is None or self._verb or self._start >= 0 or self._until or self._at != len(self._buffer):
             return None
         run = skeleton.run_at(data, 0)
-        return Run(skeleton, run) if len(run) == len(data) else None
+        return Run(skeleton, run) if run and len(run) == len(data) else None
 
     def learn(self, frame: Frame) -> None:
         """Take note of an element that is well-formed, so that others like it need not be proven again."""
