@@ -104,6 +104,57 @@ def test_a_command_reaches_the_driver_of_the_device_and_is_shown_to_other_client
     with_hub(clock, work)
 
 
+class Ring(Memory):
+    """The way from a server to itself: what it asks there comes back as a client's question."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.there: Connection | None = None
+
+    def send(self, data: bytes, attachments: object = None) -> None:
+        for _ in range(data.count(b"<getProperties")):
+            self.asked += 1
+            if self.there is not None and self.asked < 1000:
+                asyncio.get_running_loop().call_soon(self.there.feed, ASK)
+
+
+def test_a_question_does_not_race_round_a_ring_of_servers(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        ring = Ring()
+        Connection(hub.router, ring, "ourselves", role="driver", remote=True)
+        ring.there, _ = hub.peer(ask=b"")
+        _, other = hub.peer("driver", remote=True)
+        hub.peer()
+        assert ring.asked == 1
+        await asyncio.sleep(10)
+        assert ring.asked <= 12
+        # Who is new is answered at once all the same.
+        other.taken()
+        hub.peer()
+        assert other.taken().encode().strip() == ASK
+        ring.there = None
+        await asyncio.sleep(3)
+        assert ring.asked <= 14
+
+    with_hub(clock, work)
+
+
+def test_what_a_peer_asks_again_servers_behind_us_are_asked_once_more(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        _, server = hub.peer("driver", remote=True)
+        _, child = hub.peer("driver")
+        client, _ = hub.peer(ask=b"")
+        client.feed(ASK * 3)
+        assert (server.taken().count("<get"), child.taken().count("<get")) == (1, 3)
+        await asyncio.sleep(1.5)
+        assert server.taken().encode().strip() == ASK
+        await asyncio.sleep(3)
+        assert server.taken() == ""
+
+    with_hub(clock, work)
+
+
 LONG_NEW = b'<newBLOBVector device="%s" name="file"><oneBLOB name="a" format=".bin" size="30000" enclen="1">\n'
 
 
@@ -139,7 +190,7 @@ def test_a_long_new_blob_is_decoded_while_it_arrives(clock: VirtualClock, caplog
             await asyncio.sleep(0)
             assert "not base64" in told.taken()
         assert vector["a"].data == content
-        assert client.held == 0
+        assert client.held == client.interest.named_bytes
 
     with_hub(clock, work)
 

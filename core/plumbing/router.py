@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from core.plumbing.courtesies import Courtesies
 from core.plumbing.handling import Handling
 from core.plumbing.memory import Memory
 from core.plumbing.passage import Targets, whole
+from core.plumbing.questions import Questions
 from core.plumbing.routes import NOTHING, Driver, Route
 from core.plumbing.turns import Turns
 
@@ -61,6 +63,7 @@ class Router:
             lambda server, device: device not in self.drivers and self.owners.get(device, server) is server
         )
         """What servers behind us are told of BLOBs."""
+        self._questions = Questions(functools.partial(self._ask_drivers, remote=True))
         self.version = 0
         """Of what is wanted by whom; it rises when somebody comes, goes or asks for something."""
         self._audience: tuple[int, tuple[Connection, ...]] = (-1, ())
@@ -347,10 +350,15 @@ class Router:
             if device in (None, driver.device) and origin.may_see(driver.device):
                 for definition in driver.definitions(name):
                     origin.send(definition)
+        self._ask_drivers(origin, device, name, remote=False)
+        if any(peer.remote for peer in self.peers) and self._questions.is_new(origin, device, name):
+            self._ask_drivers(origin, device, name, remote=True)
+
+    def _ask_drivers(self, origin: Connection, device: str | None, name: str | None, *, remote: bool) -> None:
         # Anew, since drivers of libindi exit where a version is too high or missing.
         question = encode(GetProperties(device, name, VERSION))
         for peer in tuple(self.peers):
-            if peer is not origin and self._may_have(peer, device):
+            if peer.remote == remote and peer is not origin and self._may_have(peer, device):
                 origin.spend()
                 peer.take_command(question, device, origin)
 
