@@ -36,6 +36,10 @@ def _forget(_data: bytes) -> None:
     """Take what comes and do nothing."""
 
 
+def _disregard(_why: str) -> None:
+    """Be told why and do nothing."""
+
+
 @dataclass(slots=True)
 class _Attached:
     data: bytes
@@ -189,6 +193,7 @@ class StreamChannel:
         # Who is called holds this as well: a circle, and all that is in it, would stay until Python looks for circles.
         self._on_data = _forget
         self._on_end = self._on_lost = self._progressed = self._blocked = _nobody
+        self._on_refused = _disregard
         on_lost()
 
     def _readable(self) -> None:
