@@ -57,12 +57,16 @@ class Memory:
         self.limit = limit or default_limit()
         self.maximum_unfinished = maximum_unfinished
         self._next_look = 0.0
+        self._later: asyncio.TimerHandle | None = None
         self._giving_back: asyncio.TimerHandle | None = None
 
     def look(self, holders: Sequence[Holder]) -> None:
         """Let the peer go for which most is held, if the process has grown beyond the limit."""
         now = time.monotonic()
         if now < self._next_look:
+            # What comes until then may be the last that comes at all.
+            if self._later is None:
+                self._later = asyncio.get_running_loop().call_later(LOOK_EVERY, self._look_later, holders)
             return
         self._next_look = now + LOOK_EVERY
         if self._giving_back is None:
@@ -74,6 +78,11 @@ class Memory:
         largest = max(holders, key=lambda holder: holder.held)
         if largest.held > WORTH_A_LOOK:
             largest.refuse(f"memory is short ({used >> 20} MiB used), and {largest.held} bytes are held for it")
+
+    def _look_later(self, holders: Sequence[Holder]) -> None:
+        self._later = None
+        self._next_look = 0.0
+        self.look(holders)
 
     def _bound_unfinished(self, holders: Sequence[Holder]) -> None:
         unfinished = sum(holder.unfinished for holder in holders)

@@ -73,10 +73,10 @@ def test_a_client_that_reads_nothing_is_cut_off_at_its_deadline(serve: Serve, se
 
 
 def test_who_holds_most_goes_when_memory_is_short(serve: Serve, sender: Path) -> None:
-    server = serve("-v", "-p", "0", "--memory-limit", "64", sender)
+    server = serve("-v", "-p", "0", "--memory-limit", "128", sender)
     with RawClient(server.port) as client, RawClient(server.port) as other:
         client.until(rb"<defBLOBVector")
-        client.send(b"<enableBLOB>Also</enableBLOB>" + send(60_000_000))
+        client.send(b"<enableBLOB>Also</enableBLOB>" + send(120_000_000))
         server.log.until(
             r"client \S+ port \d+ is disconnected: memory is short \(\d+ MiB used\), and \d+ bytes are held"
         )
