@@ -409,8 +409,10 @@ static int run_defined(int port, char **words)
     long wanted = atol(words[0]), most = 0;
     int rounds = atoi(words[1]), done = 0;
     double until = seconds_now() + atof(words[2]), *lasted = calloc(rounds, sizeof *lasted);
-    /* The first time that all are there is not counted: drivers start meanwhile. */
+    /* The first time that all are there is not counted: drivers start meanwhile, and what they say as they start may come
+     * besides what was asked for. */
     for (bool complete = false; done < rounds && seconds_now() < until;) {
+        bool counts = complete;
         struct client client = {0};
         poller = epoll_create1(0);
         double began = seconds_now();
@@ -421,7 +423,8 @@ static int run_defined(int port, char **words)
                     lasted[done++] = client.last - began;
                 complete = true;
             }
-            most = client.definitions > most ? client.definitions : most;
+            long came = counts || client.definitions < wanted ? client.definitions : wanted;
+            most = came > most ? came : most;
             wait_until_silent(0.1);
             leave(&client);
         }
