@@ -14,6 +14,7 @@ from core.indi import (
     DelProperty,
     Element,
     EnableBlob,
+    Frame,
     GetProperties,
     Message,
     Notice,
@@ -128,3 +129,12 @@ def test_thousands_of_lines_are_broken_as_few_are(size: int) -> None:
 def test_what_is_no_base64_is_refused() -> None:
     with pytest.raises(ProtocolError, match="base64"):
         decode_base64("a$b=")
+
+
+def test_what_is_too_long_when_it_is_written_anew_is_refused_before() -> None:
+    begin, end = b'<newTextVector device="d" name="n"><!-- --><oneText name="a">', b"</oneText></newTextVector>"
+    text = b">" * (5 << 20)
+    with pytest.raises(ProtocolError, match="longer than 16777216 bytes when it is written anew"):
+        Frame(begin + text + end)
+    assert len(Frame(begin.replace(b"<!-- -->", b"") + text + end).raw) < 6 << 20
+    assert len(Frame(begin + b">" * (3 << 20) + end).raw) > 12 << 20
