@@ -341,6 +341,7 @@ def test_a_peer_that_reads_nothing_is_closed_at_the_limit_and_delays_nobody(cloc
         connection.feed(ASK)
         lazy.pending = 1001
         house.lamp.age.update(seconds=1)
+        await asyncio.sleep(0.2)  # in which it might have read
         assert lazy.closed
         house.lamp.age.update(seconds=2)
         assert ">2<" in house.one.taken()

@@ -67,7 +67,7 @@ def test_a_text_of_megabytes_arrives_whole(serve: Serve, teacher: Path) -> None:
     assert len(found.group(1)) == 3_000_000
 
 
-def test_a_long_blob_passes_with_little_memory(serve: Serve, home: Path) -> None:
+def test_a_long_blob_is_held_once_at_most(serve: Serve, home: Path) -> None:
     size = 200_000_000
     sender = home / "sender"
     sender.write_text(f"#!{sys.executable}\n{SENDER}")
@@ -88,7 +88,8 @@ def test_a_long_blob_passes_with_little_memory(serve: Serve, home: Path) -> None
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     peak = re.search(r"VmHWM:\s*(\d+) kB", status)
     assert peak is not None
-    assert int(peak[1]) < 150_000  # kB, of which the interpreter has about 50,000
+    # In kB, of which the interpreter has about 60,000; all is kept only of what comes too slowly to be cut through.
+    assert int(peak[1]) < 100_000 + count // 1024
 
 
 def test_an_image_passes_our_server_behind_debians(serve: Serve, home: Path) -> None:
