@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from hypothesis import given
@@ -23,6 +23,13 @@ class Sets:
 
     def count(self, run: bytes) -> int:
         return run.count(b"\n")
+
+    def pieces(self, run: bytes, size: int) -> Iterator[bytes]:
+        while len(run) > size:
+            at = run.index(b"\n", size - 1) + 1
+            yield run[:at]
+            run = run[at:]
+        yield run
 
     def last(self, run: bytes) -> bytes:
         return run[run.rfind(b"\n", 0, -1) + 1 :]
@@ -198,3 +205,14 @@ def test_a_long_frame_of_a_stream_is_replaced_until_it_has_begun() -> None:
     lanes.put_frame("camera", four, None, "video")
     assert begun + b"".join(drain(lanes)) == b"".join(two) + b"".join(four)
     assert lanes.dropped == 2
+
+
+def test_a_long_run_gives_others_their_turn() -> None:
+    lanes = Lanes(1 << 30)
+    run = b"".join(b"%06d\n" % number for number in range(50_000))
+    lanes.put_sets("flood", run, Sets("v"), far_behind=False)
+    lanes.put("heart", b"beat")
+    taken = drain(lanes)
+    assert taken.index(b"beat") == 1
+    assert b"".join(piece for piece in taken if piece != b"beat") == run
+    assert max(map(len, taken)) < 2 * SHARE

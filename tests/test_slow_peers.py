@@ -9,6 +9,7 @@ import re
 import socket
 from pathlib import Path
 from typing import Literal
+from xml.parsers import expat
 
 import pytest
 
@@ -150,6 +151,23 @@ def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualC
         await caught_up(seen)
         await asyncio.sleep(0)
         assert [*paused, source.paused] == [True, False]
+
+    with_hub(clock, work)
+
+
+def test_a_handler_that_says_much_and_takes_its_time_costs_nobody_the_connection(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        client, seen = hub.peer()
+        seen.pending = 1 << 20
+        for number in range(3):
+            hub.own.level.update(x=number, message="m" * (6 << 20))
+            clock.skip_to(clock.now() + 200_000_000)  # it blocks the loop
+        for _ in range(3):
+            await asyncio.sleep(0)
+        seen.pending = 0
+        seen.progressed()
+        await asyncio.sleep(1)
+        assert not client.closed
 
     with_hub(clock, work)
 
@@ -391,6 +409,29 @@ def test_one_that_begins_quickly_and_goes_on_slowly_is_closed(clock: VirtualCloc
         assert b"others have waited for it" in behind
         assert b">70000<" in behind
         assert b">71800<" in behind
+
+    with_hub(clock, work)
+
+
+@pytest.mark.parametrize("endless", [LINES * 3, b'</oneBLOB><oneBLOB name="i" size="0" format="">' * 20])
+def test_one_without_end_is_closed_though_its_driver_is_quick(
+    clock: VirtualClock, endless: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.plumbing.passage.ENDLESS", 1 << 20)
+
+    async def work(hub: Hub) -> None:
+        driver, seen = await with_blobs(hub)
+        driver.feed(OPENING + PART[:70_000])
+        hub.own.level.update(x=2)
+        for _ in range(120):
+            seen.pending = 1000  # it reads, but not all at once
+            driver.feed(endless)
+            await asyncio.sleep(0.005)
+        seen.pending = 0
+        seen.progressed()
+        assert b"no end" in seen.sent
+        assert b"setNumberVector" in seen.sent
+        expat.ParserCreate().Parse(b"<r>" + seen.sent + b"</r>", True)
 
     with_hub(clock, work)
 

@@ -7,6 +7,7 @@ the element only for who asks. The base64 of BLOBs is checked by searches over t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from core.errors import ProtocolError
@@ -125,6 +126,10 @@ class Frame:
     def count(self, _run: bytes) -> int:
         """Return that this is one message, for who takes runs of them as well."""
         return 1
+
+    def pieces(self, run: bytes, _size: int) -> Iterator[bytes]:
+        """Yield the message, which is never divided, for who takes runs as well."""
+        yield run
 
     def last(self, run: bytes) -> bytes:
         """Return the bytes of the message, for who takes runs as well."""

@@ -149,6 +149,14 @@ class Skeleton:
         """Return how many messages a run has."""
         return run.count(self._prefix)
 
+    def pieces(self, run: bytes, size: int) -> Iterator[bytes]:
+        """Yield the run in runs that are little longer than `size`."""
+        at = 0
+        while at + size < len(run) and (following := run.find(self._prefix, at + size)) > 0:
+            yield run[at:following]
+            at = following
+        yield run[at:]
+
     def last(self, run: bytes) -> bytes:
         """Return the last message of a run."""
         return run[run.rfind(self._prefix) :]

@@ -36,6 +36,10 @@ class Shape(Protocol):
         """Return how many messages a run has."""
         ...
 
+    def pieces(self, run: bytes, size: int) -> Iterator[bytes]:
+        """Yield a run in shorter ones."""
+        ...
+
     def last(self, run: bytes) -> bytes:
         """Return the last message of a run."""
         ...
@@ -145,8 +149,10 @@ class Lanes:
     def put_sets(self, device: str | None, data: bytes, shape: Shape, *, far_behind: bool) -> None:
         """Put a run of sets aside; of a vector of which much waits only the newest is kept if `far_behind`."""
         lane = self._lane(device)
+        # In pieces, because what a lane gives at a time the others wait for.
         if shape.has_message:
-            self._add(lane, _Item(data, None, 0))
+            for piece in shape.pieces(data, SHARE):
+                self._add(lane, _Item(piece, None, 0))
             return
         sets = lane.sets(shape.key)
         count = shape.count(data)
@@ -154,7 +160,8 @@ class Lanes:
             self.collapsed += sets.count + count - 1
             self._remove_all(lane, sets)
             data, count = shape.last(data), 1
-        self._add(lane, _Item(data, None, 0, sets, count))
+        for piece in shape.pieces(data, SHARE):
+            self._add(lane, _Item(piece, None, 0, sets, count if piece is data else shape.count(piece)))
 
     def put_frame(
         self, device: str | None, data: bytes | LongMessage, attachments: Attachments | None, key: Hashable

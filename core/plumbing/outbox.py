@@ -144,7 +144,7 @@ class Outbox:
         """Of drivers whose news it does not read, and of those whose commands it is shown."""
         self.hearing = Patience(self.taken, limits.write_deadline, 1)
         """Of those who send it commands, if it is a driver: as long as it reads anything."""
-        self._trial: asyncio.TimerHandle | None = None
+        self._trial: asyncio.Handle | None = None
         self._taken_at_trial = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._taken_before = 0
@@ -270,7 +270,12 @@ class Outbox:
     @property
     def is_held_back(self) -> bool:
         """Return whether what others say waits for a BLOB that passes, and not for the peer."""
-        return self._passing and self._lanes.length > 0 and self._channel.pending == 0
+        return self.waits_for_blob and self._channel.pending == 0
+
+    @property
+    def waits_for_blob(self) -> bool:
+        """Return whether something waits while a BLOB passes."""
+        return self._passing and self._lanes.length > 0
 
     def end_passage(self) -> None:
         """Send what has waited for the BLOB's end."""
@@ -369,10 +374,11 @@ class Outbox:
         if messages > BEYOND * limits.maximum_pending or 0 < blob < of_blobs > limits.blob_pending:
             self._give_up(f"it has left {pending} bytes unread")
         elif messages > limits.maximum_pending and self._trial is None:
-            self._try()
+            # Much may have come at once: it can read from the loop's next turn on, however long this one still lasts.
+            self._trial = asyncio.get_running_loop().call_soon(self._try)
 
     def _try(self) -> None:
-        """See whether it reads: much may have come at once, before it had any chance to."""
+        """See whether it reads."""
         self._taken_at_trial = self.taken()
         self._trial = asyncio.get_running_loop().call_later(PATIENCE, self._judge)
 

@@ -30,6 +30,10 @@ SURE = 0.1
 """In how many seconds the rest of a BLOB has to be expected for it to be cut through."""
 PART = 8
 """What part of it has to have come before anything is expected."""
+ENDLESS = 64 << 20
+"""How many bytes more than it says it may have before it is taken for endless,"""
+MANY_TAGS = 64
+"""or how many tags within it."""
 LEAST = 1 << 16
 """And how many bytes; a shorter one is not worth it."""
 
@@ -54,7 +58,9 @@ class Passage:
         self._expected = _encoded_length(opening.frame)
         self._length = 0
         self._began = self._latest = self._loop.time()
+        self._tags = 0
         self._holding_since: float | None = None
+        self._waiting_since: float | None = None
         self._told = False
         self._timer: asyncio.TimerHandle | None = None
         if self._may_begin:
@@ -63,6 +69,7 @@ class Passage:
 
     def add(self, part: BlobPart) -> None:
         """Pass a piece on."""
+        self._tags += part.raw.startswith(b"<")
         self._pass(part.raw)
         if self._may_begin and self._comes_quickly():
             self._begin()
@@ -156,17 +163,22 @@ class Passage:
 
     def _look(self) -> None:
         now = self._loop.time()
-        if not any(peer.outbox.is_held_back for peer in self._live):
-            self._holding_since = None
-        elif self._holding_since is None:
-            self._holding_since = now
+        self._holding_since = self._since(self._holding_since, any(one.outbox.is_held_back for one in self._live))
+        self._waiting_since = self._since(self._waiting_since, any(one.outbox.waits_for_blob for one in self._live))
+        endless = self._length > self._expected * 9 // 8 + ENDLESS or self._tags > MANY_TAGS
         if now - self._latest >= HANGING and not self._origin.is_held:
             self.abort(f"nothing more has come of it for {HANGING:g} s")
             self._may_begin = False
         elif self._holding_since is not None and now - self._holding_since >= HANGING:
             self.abort("it comes too slowly, and others have waited for it")
+        elif endless and self._waiting_since is not None and now - self._waiting_since >= HANGING:
+            self.abort("it seems to have no end, and others have waited for it")
         more = self._live or not self._told
         self._timer = self._loop.call_later(LOOK_EVERY, self._look) if more else None
+
+    def _since(self, since: float | None, holds: bool) -> float | None:
+        """Return since when something holds, of which is known since when it held until now."""
+        return (self._loop.time() if since is None else since) if holds else None
 
 
 def _encoded_length(frame: Frame) -> int:

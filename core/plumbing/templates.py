@@ -5,7 +5,7 @@ What a template writes is byte for byte what `core.plumbing.wire.setting` says, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -61,6 +61,10 @@ class SetTemplate:
     def count(self, _run: bytes) -> int:
         """Return that it is one set."""
         return 1
+
+    def pieces(self, run: bytes, _size: int) -> Iterator[bytes]:
+        """Yield the set."""
+        yield run
 
     def last(self, run: bytes) -> bytes:
         """Return the set."""
