@@ -371,6 +371,11 @@ def test_blobs_are_snooped_only_when_asked_for(clock: VirtualClock) -> None:
         driver.feed(BLOB)
         assert "YWJj" in told.taken()
         assert hub.own.news[-1].values["i"].data == b"abc"
+        content = os.urandom(30_000)
+        long = IMAGE % (b'size="30000" format=".bin"', base64.b64encode(content))
+        for at in range(0, len(long), 9000):
+            driver.feed(long[at : at + 9000])
+        assert hub.own.news[-1].values["i"].data == content
 
     with_hub(clock, work)
 

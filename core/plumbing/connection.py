@@ -1,4 +1,7 @@
-"""One peer: what it sends is framed, proven and routed; what it wants is queued for it, within limits."""
+"""One peer: what it sends is framed, proven and routed; what it wants is queued for it, within limits.
+
+A little longer than other files: what a peer says, hears and waits for is one life, and its parts stand apart already.
+"""
 
 from __future__ import annotations
 

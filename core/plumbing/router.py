@@ -1,4 +1,8 @@
-"""Who gets what: from each peer to the driver that it names, from each driver to the peers that want it."""
+"""Who gets what: from each peer to the driver that it names, from each driver to the peers that want it.
+
+Longer than other files, because every way of a message asks the same questions: whose the device is, who has asked, who
+listens, who is shown it. What answers them stands apart.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,21 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from core.errors import PluginConflict
-from core.indi import VERSION, Frame, Message, Run, VectorMessage, decode, encode
+from core.indi import VERSION, Frame, Run, VectorMessage, decode, encode
 from core.indi.long_messages import LongMessage
 from core.indi.message_stream import Definitions
 from core.indi.messages import DelProperty, EnableBlob, GetProperties, Notice, PingReply, PingRequest, encode_long
 from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton
 from core.indi.versions import is_newer
-from core.plumbing.attachments import decode_whole
 from core.plumbing.blob_wishes import BlobWishes
 from core.plumbing.commands import Command
 from core.plumbing.connection import Connection
 from core.plumbing.courtesies import Courtesies
 from core.plumbing.handling import Handling
+from core.plumbing.listeners import Listeners
 from core.plumbing.memory import Memory
+from core.plumbing.ownership import Ownership
 from core.plumbing.passage import Targets, whole
 from core.plumbing.questions import Questions
 from core.plumbing.routes import NOTHING, Driver, Route
@@ -42,10 +47,10 @@ class Router:
     def __init__(self) -> None:
         self.drivers: dict[str, Driver] = {}
         self.peers: list[Connection] = []
-        self.owners: dict[str, Connection] = {}
-        """Which connection's driver each device belongs to that is not of this process."""
-        self.reserved: dict[str, Connection | None] = {}
-        """Names that only one connection may claim, or none for now: of instances that run elsewhere."""
+        self._ownership = Ownership(self.drivers, self._changed)
+        self.owners = self._ownership.owners
+        self.reserved = self._ownership.reserved
+        self._listeners = Listeners(self.drivers)
         self.on_message: Callable[[str | None, str], None] | None = None
         """Is called with what drivers say to people."""
         self.traffic: Traffic | None = None
@@ -98,8 +103,7 @@ class Router:
         self.peers.append(peer)
         self._changed()
         if peer.role == "server":
-            for driver in self.drivers.values():
-                self._ask_above(driver, peer)
+            self._listeners.ask(peer)
 
     def detach(self, peer: Connection) -> None:
         """Take a peer away, and the devices of a driver with it."""
@@ -110,7 +114,7 @@ class Router:
         self.blob_wishes.leave(peer)
         for driver in self.drivers.values():
             driver.forget(peer)
-        for device in [device for device, owner in self.owners.items() if owner is peer]:
+        for device in self._ownership.devices_of(peer):
             del self.owners[device]
             self._changed()
             self.tell(DelProperty(device), device)
@@ -154,12 +158,12 @@ class Router:
             if peer.wants_message(device, name, blob=blob):
                 raw = raw or encode_long(message)
                 peer.deliver(raw, device, barrier=barrier, blob=blob)
-        self._tell_snoopers(message, device, name, blob=blob)
+        self._listeners.tell(message, device, name, blob=blob)
 
     def route_of(self, device: str, name: str) -> Route:
         """Return where the sets of a device of this process go, for as long as the `version` is the same."""
         peers = tuple(peer for peer in self.peers if peer.wants_message(device, name, blob=False))
-        return Route(self.version, peers, snooped=self._anybody_listens(device, name, blob=False))
+        return Route(self.version, peers, snooped=self._listeners.any(device, name, blob=False))
 
     def echo(self, command: Command) -> None:
         """Show new values that were accepted to the other clients, as indiserver does."""
@@ -243,7 +247,7 @@ class Router:
         if route.snooped:
             # Of values without a word to people only the last is of use.
             for raw in skeleton.each(run.data) if skeleton.has_message else (skeleton.last(run.data),):
-                self._snooped(Frame(raw))
+                self._listeners.tell_frame(Frame(raw))
         if skeleton.has_message and self.on_message is not None:
             for said in dict.fromkeys(skeleton.said(run.data)):
                 self._log(skeleton.device, said.decode())
@@ -252,10 +256,10 @@ class Router:
     def receive_definitions(self, origin: Connection, definitions: Definitions) -> Iterator[Frame]:
         """Route definitions of one device at once; return those that have to be routed one by one."""
         device = definitions.device
-        plain = origin.role == "driver" and not self._anybody_listens(device, None, blob=False)
+        plain = origin.role == "driver" and not self._listeners.any(device, None, blob=False)
         if not plain or b"message" in definitions.data:
             return definitions.frames()
-        if not self._owns(origin, device, defining=True):
+        if not self._ownership.holds(origin, device, defining=True):
             return iter(())
         if any(origin.holdings.define(device, name) for _, _, name in definitions.each):
             return definitions.frames()  # which are refused from there on
@@ -287,7 +291,7 @@ class Router:
             elif not skeleton.is_command and owner is origin:
                 peers = [peer for peer in self.peers if peer is not origin]
                 peers = [peer for peer in peers if peer.wants_message(device, name, blob=False)]
-                snooped = self._anybody_listens(device, name, blob=False)
+                snooped = self._listeners.any(device, name, blob=False)
         return Route(self.version, tuple(peers) if peers is not None else None, snooped=snooped)
 
     # BLOBs that come in pieces
@@ -309,14 +313,14 @@ class Router:
             return Targets([], whole=takes and not ours, content=takes and ours)
         if origin.role != "driver":
             snooped = self._may_relay(origin, frame) and (
-                self._snoopers(frame) or self._anybody_listens(device, name, blob=True)
+                self._snoopers(frame) or self._listeners.any(device, name, blob=True)
             )
             return Targets([], whole=bool(snooped))
-        if not self._owns(origin, device, defining=False):
+        if not self._ownership.holds(origin, device, defining=False):
             return Targets([])
         self._log(device, frame.said)
         peers = [peer for peer in self.peers if peer is not origin and peer.wants_message(device, name, blob=True)]
-        return Targets(peers, content=self._anybody_listens(device, name, blob=True))
+        return Targets(peers, content=self._listeners.any(device, name, blob=True))
 
     def deliver_blob(self, origin: Connection, parts: list[bytes], peers: list[Connection], opening: Frame) -> None:
         """Give a BLOB vector that has come whole to those who could not get it piece by piece."""
@@ -335,9 +339,7 @@ class Router:
             if (driver := self.drivers.get(message.device)) is not None:
                 driver.receive_blob(message, origin)
             return
-        for driver in self.drivers.values():
-            if self._listens(driver, message.device, message.name, blob=True):
-                driver.snooping.put(message)
+        self._listeners.tell(message, message.device, message.name, blob=True)
 
     def _question(self, origin: Connection, frame: Frame) -> None:
         # A server that takes all of our devices asks for "*".
@@ -408,7 +410,7 @@ class Router:
     def _news(self, origin: Connection, frame: Frame) -> None:
         """Pass on what a driver behind a connection says, of devices that are its own."""
         device, name = frame.device, frame.name
-        if device is not None and not self._owns(origin, device, defining=frame.verb == "def"):
+        if device is not None and not self._ownership.holds(origin, device, defining=frame.verb == "def"):
             return
         if device is not None and frame.verb == "def":
             if too_many := origin.holdings.define(device, name):
@@ -429,29 +431,14 @@ class Router:
         for peer in self._listening():
             if peer is not origin and peer.wants_message(device, name, blob=frame.tag == "setBLOBVector"):
                 peer.pass_on(frame, origin)
-        self._snooped(frame)
-
-    def _owns(self, origin: Connection, device: str, *, defining: bool) -> bool:
-        if device in self.drivers:
-            origin.refusals.forged(f"something of {device!r}, which is a device of this process")
-            return False
-        if self.reserved.get(device, origin) is not origin:
-            origin.refusals.forged(f"something of {device!r}, which is an instance of this run")
-            return False
-        owner = self.owners.get(device)
-        if owner is None and defining:
-            owner = self.owners[device] = origin
-            self._changed()
-        if owner is not None and owner is not origin:
-            origin.refusals.forged(f"something of {device!r}, which belongs to {owner.peer}")
-        return owner is None or owner is origin
+        self._listeners.tell_frame(frame)
 
     def _relayed(self, origin: Connection, frame: Frame) -> None:
         """Give what only drivers say, and a client or the server above us has sent, to those who snoop it."""
         if self._may_relay(origin, frame):
             for peer in self._snoopers(frame):
                 peer.pass_on(frame, origin)
-            self._snooped(frame)
+            self._listeners.tell_frame(frame)
 
     def _may_relay(self, origin: Connection, frame: Frame) -> bool:
         device = frame.device
@@ -469,37 +456,6 @@ class Router:
         text = said.text if isinstance(said, Notice) else said.message if isinstance(said, DelProperty) else said
         if text and self.on_message is not None:
             self.on_message(device, str(text))
-
-    # Snooping
-
-    def _listens(self, driver: Driver, device: str, name: str | None, *, blob: bool) -> bool:
-        return driver.device != device and driver.snooping.interest.wants_message(device, name, blob=blob)
-
-    def _anybody_listens(self, device: str, name: str | None, *, blob: bool) -> bool:
-        return any(self._listens(driver, device, name, blob=blob) for driver in self.drivers.values())
-
-    def _snooped(self, frame: Frame) -> None:
-        blob = frame.tag == "setBLOBVector"
-        listening = [
-            driver.snooping
-            for driver in self.drivers.values()
-            if frame.device is not None and self._listens(driver, frame.device, frame.name, blob=blob)
-        ]
-        if listening:
-            message = decode_whole(frame)
-            for snooping in listening:
-                snooping.put(message)
-
-    def _tell_snoopers(self, message: Message, device: str, name: str | None, *, blob: bool) -> None:
-        for driver in tuple(self.drivers.values()):
-            if self._listens(driver, device, name, blob=blob):
-                driver.snooping.put(message)
-
-    def _ask_above(self, driver: Driver, server: Connection) -> None:
-        for device, names in driver.snooping.interest.named.items():
-            if device not in self.drivers:
-                for name in names:
-                    server.send(GetProperties(device, name or None, "1.7"))
 
 
 def _takes_blobs(driver: Driver, name: str | None) -> bool:
