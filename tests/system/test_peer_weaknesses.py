@@ -167,8 +167,8 @@ def test_the_rights_of_a_device_are_its_own(serve: Serve) -> None:
     """To enable BLOBs of one device enables none of another: indiserver takes it for the whole connection."""
     server = serve("-v", "-p", "0", "indi_simulator_ccd", "indi_simulator_telescope")
     with RawClient(server.port) as client:
-        for _ in range(2):  # whichever is there first
-            client.until(rb"<defSwitchVector[^>]*name=.CONNECTION.")
+        defined = rb"(?=.*device=.%s Simulator.\s+name=.CONNECTION['\"])"
+        client.until(defined % b"CCD" + defined % b"Telescope")  # whichever is there first
         client.send(b'<enableBLOB device="Telescope Simulator">Only</enableBLOB>')
         client.send(
             b'<newSwitchVector device="CCD Simulator" name="CONNECTION"><oneSwitch name="CONNECT">On</oneSwitch>'
