@@ -32,7 +32,8 @@ def test_it_is_noticed_while_nothing_is_set(start: Start) -> None:
         run = start(chip.label, "buttons = { left = 3 }", lines="[[1, 2]]", program="")
         wait_until(lambda: used_lines(chip.path).keys() == {1, 2, 3}, "the lines to be taken")
         live(chip.label, False)
-        run.says(rf"gpio-matrix 'panel' has been lost: .*\({chip.label}\) has gone")
+        # It may still be about to open the device, on a machine that is busy: its lines are taken before that is done.
+        run.says(rf"gpio-matrix 'panel' (has been lost|cannot be opened): .*\({chip.label}\) has gone; it is looked for")
         assert run.end() == 0
         live(chip.label, True)
 
