@@ -31,9 +31,9 @@ class Listeners:
 
     def tell_frame(self, frame: Frame) -> None:
         """Tell what came from elsewhere, which is read only if anybody listens."""
-        device = frame.device
-        if device is not None and self.any(device, frame.name, blob=frame.tag == "setBLOBVector"):
-            self.tell(decode_whole(frame), device, frame.name, blob=frame.tag == "setBLOBVector")
+        device, name, blob = frame.device, frame.name, frame.tag == "setBLOBVector"
+        if device is not None and self.any(device, name, blob=blob):
+            self.tell(decode_whole(frame), device, name, blob=blob)
 
     def ask(self, server: Connection) -> None:
         """Ask the server above us for what they snoop and this process has not."""

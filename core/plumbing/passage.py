@@ -30,12 +30,12 @@ SURE = 0.1
 """In how many seconds the rest of a BLOB has to be expected for it to be cut through."""
 PART = 8
 """What part of it has to have come before anything is expected."""
+LEAST = 1 << 16
+"""And how many bytes; a shorter one is not worth it."""
 ENDLESS = 64 << 20
 """How many bytes more than it says it may have before it is taken for endless,"""
 MANY_TAGS = 64
 """or how many tags within it."""
-LEAST = 1 << 16
-"""And how many bytes; a shorter one is not worth it."""
 
 
 class Passage:
