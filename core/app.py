@@ -15,6 +15,7 @@ from core.errors import CoreError, PluginConflict
 from core.guard import is_failure
 from core.indi import proof
 from core.instance import Instance
+from core.interrupt import heed_interrupt
 from core.isolation import IsolatedInstance
 from core.log.origin import INSTANCE
 from core.loop import Loop
@@ -110,10 +111,11 @@ class App:
     def run(self, *, ignore_signals_afterwards: bool = False) -> int:
         """Run on a loop of its own until stopped, and return the exit status; see `unended` for what is left behind.
 
-        Raises the CoreError of a transport that cannot be opened.
+        Raises the CoreError of a transport that cannot be opened, and KeyboardInterrupt for a Ctrl-C before it begins.
         """
         settle_allocator()
         proof.load()
+        heed_interrupt()
         try:
             _PluginLoop().run(self._serve_and_leave(ignore_signals_afterwards))
         except RuntimeError:  # how asyncio says that its loop was stopped by _leave

@@ -22,6 +22,9 @@ def main() -> None:
                 pass
             else:
                 return
+        from core.interrupt import keep_interrupts
+
+        keep_interrupts()
         from core.cli import main as run
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None

@@ -15,6 +15,7 @@ import click
 
 from core.cli.specs import Spec, plain, printable, server, server_options, shown, written
 from core.cli.tables import show_json
+from core.interrupt import heed_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -49,6 +50,7 @@ def watch(
     """
     wanted = [Spec.parse(spec) for spec in specs] or [Spec()]
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):  # the way in which it is meant to end
+        heed_interrupt()
         asyncio.run(_watch(wanted, host, port, timeout, json_wanted=json_wanted, directory=directory))
 
 

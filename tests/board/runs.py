@@ -54,6 +54,16 @@ class Run:
             self.said += data.decode()
         return found
 
+    def is_ready(self, device: str) -> None:
+        """Wait until a device is open, as a client sees it."""
+        assert self.process.stdout is not None
+        while not (
+            found := re.search(r"INDI server on localhost:(\d+)", line := self.process.stdout.readline().decode())
+        ):
+            assert line, "it ended without an INDI server"
+        ask = [CORECTL, "get", "--port", found[1], f"{device}.CONNECTION.CONNECT"]
+        wait_until(lambda: subprocess.run(ask, capture_output=True).stdout.endswith(b"=On\n"), f"{device} to be open")
+
     def rest(self) -> str:
         """Return all that it has said on stderr, after its end."""
         assert self.process.stderr is not None

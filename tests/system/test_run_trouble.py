@@ -245,6 +245,29 @@ def test_ctrl_c_before_it_has_begun_prints_no_trace_of_ours(start: Start, delay:
     assert run.process.wait(SECONDS) in (0, 130, -signal.SIGINT)
 
 
+LOSES_INTERRUPTS = """
+import os, signal
+
+class Gone:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+Gone()
+core_api = 1
+"""
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_ctrl_c_that_python_loses_is_heard_all_the_same(tmp_path: Path) -> None:
+    # What comes within a __del__ or a callback of a weak reference is printed and dropped; importing is full of these.
+    (tmp_path / "trouble.py").write_text(LOSES_INTERRUPTS)
+    ended = subprocess.run(
+        [CORECTL, "run", "--port", "0"], cwd=tmp_path, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL
+    )
+    assert ended.returncode == 130
+    assert b"Exception ignored in: <function Gone.__del__" in ended.stderr
+
+
 class Terminal:
     """A run on a terminal of a size."""
 

@@ -10,6 +10,7 @@ import click
 
 from core.cli.number_range import NumberRange
 from core.cli.waiting import waiting
+from core.interrupt import heed_interrupt
 
 INDI_PORT = 7624
 
@@ -37,6 +38,7 @@ def view(address: str, plain: bool, timeout: float) -> None:
     if hindrance:
         click.echo(f"corectl: no view: {hindrance}", err=True)
     show = _show_plainly if plain or hindrance else _show
+    heed_interrupt()
     if status := asyncio.run(show(host, port, path, timeout)):
         raise click.exceptions.Exit(status)
 
