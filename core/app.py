@@ -15,7 +15,7 @@ from core.errors import CoreError, PluginConflict
 from core.guard import is_failure
 from core.indi import proof
 from core.instance import Instance
-from core.interrupt import heed_interrupt
+from core.interrupt import heeding_interrupts
 from core.isolation import IsolatedInstance
 from core.log.origin import INSTANCE
 from core.loop import Loop
@@ -115,12 +115,12 @@ class App:
         """
         settle_allocator()
         proof.load()
-        heed_interrupt()
-        try:
-            _PluginLoop().run(self._serve_and_leave(ignore_signals_afterwards))
-        except RuntimeError:  # how asyncio says that its loop was stopped by _leave
-            if not self.unended:
-                raise
+        with heeding_interrupts():
+            try:
+                _PluginLoop().run(self._serve_and_leave(ignore_signals_afterwards))
+            except RuntimeError:  # how asyncio says that its loop was stopped by _leave
+                if not self.unended:
+                    raise
         return self.exit_status
 
     async def serve(self, *, ignore_signals_afterwards: bool = False) -> None:

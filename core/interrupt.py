@@ -6,34 +6,47 @@ there, and importing calls thousands of those. Nothing would then end what begin
 
 from __future__ import annotations
 
+import contextlib
 import signal
+from collections.abc import Iterator
 from types import FrameType
 
 
-class _KeptInterrupt:
+class KeptInterrupt:
     """Raise KeyboardInterrupt for a signal as Python does, and remember that it came."""
 
     def __init__(self) -> None:
         self.came = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Do what is done for a signal."""
         self.came = True
         signal.default_int_handler(number, frame)
 
 
-def keep_interrupts() -> None:
-    """Remember a Ctrl-C from now on until `heed_interrupt`; in the main thread, unless Python does not take them."""
+def keep_interrupts() -> KeptInterrupt:
+    """Remember a Ctrl-C from now on until `heeding_interrupts`, in the main thread, unless Python ignores it."""
+    kept = KeptInterrupt()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _KeptInterrupt())
+        signal.signal(signal.SIGINT, kept)
+    return kept
 
 
-def heed_interrupt() -> None:
-    """Give Ctrl-C back to Python, whose handler asyncio looks for; raise KeyboardInterrupt if one came before."""
+@contextlib.contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """Leave Ctrl-C to asyncio, which runs inside; raise KeyboardInterrupt for one that came before, or just then."""
+    from asyncio import CancelledError
+
     kept = signal.getsignal(signal.SIGINT)
-    if isinstance(kept, _KeptInterrupt):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if isinstance(kept, KeptInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio looks for it before it takes its place
         if kept.came:
             raise KeyboardInterrupt
+    try:
+        yield
+    except CancelledError:
+        # How asyncio tells of one that comes in the moment in which it begins to listen.
+        raise KeyboardInterrupt from None
 
 
-__all__ = ["heed_interrupt", "keep_interrupts"]
+__all__ = ["KeptInterrupt", "heeding_interrupts", "keep_interrupts"]

@@ -24,11 +24,18 @@ def main() -> None:
                 return
         from core.interrupt import keep_interrupts
 
-        keep_interrupts()
-        from core.cli import main as run
+        kept = keep_interrupts()
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
-    run()
+    try:
+        from core.cli import main as run
+
+        run()
+    except BaseException as error:  # Python makes a RuntimeError of a Ctrl-C within __set_name__, others what they like
+        failed = not isinstance(error, SystemExit) or bool(error.code)
+        if isinstance(error, KeyboardInterrupt) or (kept.came and failed):
+            raise SystemExit(INTERRUPTED) from None
+        raise
 
 
 __all__ = ["main"]

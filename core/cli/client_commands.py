@@ -11,7 +11,7 @@ import click
 from core.cli.specs import Spec, as_json, printable, server, server_options, shown
 from core.cli.tables import show_json
 from core.cli.waiting import waiting
-from core.interrupt import heed_interrupt
+from core.interrupt import heeding_interrupts
 from core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def get(specs: tuple[str, ...], host: str, port: int, timeout: float, json_wante
     _PERM, _TO or _TS tells that of the property. Without a SPEC everything is printed.
     """
     wanted = [Spec.parse(spec) for spec in specs] or [Spec()]
-    with waiting(f"asking {host}:{port}"):
-        heed_interrupt()
+    with waiting(f"asking {host}:{port}"), heeding_interrupts():
         found, missing = asyncio.run(_get(wanted, host, port, timeout))
     if json_wanted:
         document = {"version": JSON_VERSION, "properties": [as_json(vector, names) for vector, names in found]}
@@ -112,8 +111,7 @@ def set(assignments: tuple[str, ...], host: str, port: int, timeout: float, no_w
     text, On or Off, or for BLOBs the path of a file. What the server refuses ends the command with its reason.
     """
     values = _grouped(assignments)
-    with waiting(f"waiting until {host}:{port} has done it"):
-        heed_interrupt()
+    with waiting(f"waiting until {host}:{port} has done it"), heeding_interrupts():
         asyncio.run(_set(values, host, port, timeout, wait=not no_wait))
 
 

@@ -15,7 +15,7 @@ import click
 
 from core.cli.specs import Spec, plain, printable, server, server_options, shown, written
 from core.cli.tables import show_json
-from core.interrupt import heed_interrupt
+from core.interrupt import heeding_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -49,8 +49,8 @@ def watch(
     with --blobs.
     """
     wanted = [Spec.parse(spec) for spec in specs] or [Spec()]
-    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):  # the way in which it is meant to end
-        heed_interrupt()
+    # Ctrl-C is the way in which it is meant to end.
+    with contextlib.suppress(KeyboardInterrupt), heeding_interrupts():
         asyncio.run(_watch(wanted, host, port, timeout, json_wanted=json_wanted, directory=directory))
 
 

@@ -67,6 +67,7 @@ class Writer(Generic[Frame]):
         self._ending = False
         self._gone = False
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
 
     def put(self, line: str) -> None:
         """Have a line written; one for which there is no room any more is lost."""
@@ -93,11 +94,8 @@ class Writer(Generic[Frame]):
     def close(self) -> bool:
         """Write what is left, but give it no more than END_SECONDS; return whether all has been written."""
         self.finish()
-        thread = self._thread
-        if thread is None:
-            return True
-        thread.join(END_SECONDS)
-        return not thread.is_alive()
+        # Not by joining it, which a thread refuses whose start Ctrl-C has interrupted.
+        return self._thread is None or self._ended.wait(END_SECONDS)
 
     def _begin(self) -> None:
         if self._thread is None:
@@ -107,6 +105,12 @@ class Writer(Generic[Frame]):
         self._something.notify()
 
     def _work(self) -> None:
+        try:
+            self._write()
+        finally:
+            self._ended.set()
+
+    def _write(self) -> None:
         shown: Frame | None = None
         while True:
             with self._something:

@@ -10,7 +10,7 @@ import click
 
 from core.cli.number_range import NumberRange
 from core.cli.waiting import waiting
-from core.interrupt import heed_interrupt
+from core.interrupt import heeding_interrupts
 
 INDI_PORT = 7624
 
@@ -38,8 +38,9 @@ def view(address: str, plain: bool, timeout: float) -> None:
     if hindrance:
         click.echo(f"corectl: no view: {hindrance}", err=True)
     show = _show_plainly if plain or hindrance else _show
-    heed_interrupt()
-    if status := asyncio.run(show(host, port, path, timeout)):
+    with heeding_interrupts():
+        status = asyncio.run(show(host, port, path, timeout))
+    if status:
         raise click.exceptions.Exit(status)
 
 
