@@ -28,6 +28,9 @@ HouseHandler = Callable[[Mapping[str, Any]], Awaitable[None]]
 NOT_OPEN_YET, BEING_OPENED = "it is not open yet", "it is being opened"
 """Why a device is closed that will soon be open, or be known to have failed."""
 
+_OWN_ATTRIBUTES = frozenset({"name", "options", "log", "vectors", "snoops", "lost_with"})
+"""What each Device has besides what its class shows."""
+
 
 class Device:
     """Be one device: subclass it, declare vectors and ticks on the class, and open the hardware in `open`.
@@ -66,6 +69,11 @@ class Device:
                     ticks[attribute] = value
                 for vector in getattr(value, ON_NEW, ()) if inspect.isfunction(value) else ():
                     handlers[vector.name] = attribute
+        if taken := sorted((templates.keys() | ticks.keys()) & {*dir(Device), *_OWN_ATTRIBUTES}):
+            raise DefinitionError(
+                f"device {cls.__name__} declares {', '.join(taken)}, which every Device has already; call it otherwise "
+                f'(clients can have the name all the same: TextVector(name="{taken[0]}", ...))'
+            )
         names = [vector.name for vector in templates.values()]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise DefinitionError(f"device {cls.__name__} declares two vectors of the name {', '.join(twice)}")

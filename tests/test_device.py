@@ -499,3 +499,18 @@ def test_declarations_are_inherited_in_order_and_names_are_unique() -> None:
     assert Brighter("b").flicker.name == "b.flicker"
     with pytest.raises(DefinitionError, match="two vectors of the name power"):
         type("Wrong", (Lamp,), {"other": NumberVector("P", name="power", members={"x": 1})})
+
+
+@pytest.mark.parametrize(
+    ("attribute", "declared"),
+    [
+        ("tick", every(10)(Lamp.open)),
+        ("message", NumberVector("M", members={"x": 1})),
+        ("name", NumberVector("N", members={"x": 1})),
+    ],
+)
+def test_what_every_device_has_is_no_name_for_a_vector_or_a_tick(attribute: str, declared: object) -> None:
+    with pytest.raises(DefinitionError, match=f'device Wrong declares {attribute}, .* call it .*name="{attribute}"'):
+        type("Wrong", (Lamp,), {attribute: declared})
+    called_otherwise = type("Right", (Lamp,), {"other": NumberVector("X", name=attribute, members={"x": 1})})
+    assert attribute in called_otherwise("r").vectors
