@@ -13,6 +13,7 @@ class Memory:
         self.paused = False
         self.closed = False
         self.pending = 0
+        self.unconfirmed = 0
 
     passes_descriptors = False
 

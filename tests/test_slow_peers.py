@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import re
 import socket
@@ -23,6 +24,7 @@ from core.testing import VirtualClock
 from core.transports.ends import SocketEnd, StrayDescriptorsError
 from core.transports.listening import connect
 from tests.memory_channel import Memory
+from tests.system.conftest import wait_until
 from tests.test_router import DEFINE, Hub, with_hub
 
 SET = b'<setTextVector device="scope" name="where" state="Ok"%s><oneText name="a">%d</oneText></setTextVector>\n'
@@ -38,6 +40,10 @@ def sets(first: int, last: int, extra: bytes = b"") -> bytes:
 async def caught_up(memory: Memory) -> None:
     memory.pending = 0
     memory.progressed()
+
+
+def is_paused(memory: Memory) -> bool:
+    return memory.paused
 
 
 def test_a_peer_that_keeps_up_gets_every_set_as_it_came(clock: VirtualClock) -> None:
@@ -155,6 +161,27 @@ def test_a_driver_waits_a_moment_for_a_slow_client_and_no_longer(clock: VirtualC
     with_hub(clock, work)
 
 
+def test_a_client_whose_kernel_makes_room_in_lumps_is_waited_for_while_it_reads(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, source = hub.peer("driver")
+        client, seen = hub.peer()
+        driver.feed(DEFINE)
+        seen.taken()
+        seen.pending, seen.unconfirmed = 3 << 20, 4 << 20
+        driver.feed(sets(0, 50_000))
+        for _ in range(12):
+            assert is_paused(source)
+            await asyncio.sleep(0.05)
+            seen.unconfirmed -= 300_000
+        await caught_up(seen)
+        await asyncio.sleep(0)
+        assert not is_paused(source)
+        assert numbers(seen.taken()) == list(range(50_000))
+        assert client.outbox.collapsed == 0
+
+    with_hub(clock, work)
+
+
 def test_a_handler_that_says_much_and_takes_its_time_costs_nobody_the_connection(clock: VirtualClock) -> None:
     async def work(hub: Hub) -> None:
         client, seen = hub.peer()
@@ -173,10 +200,6 @@ def test_a_handler_that_says_much_and_takes_its_time_costs_nobody_the_connection
 
 
 NEW = b'<newTextVector device="scope" name="where"><oneText name="a">%d</oneText></newTextVector>\n'
-
-
-def is_paused(memory: Memory) -> bool:
-    return memory.paused
 
 
 def news(first: int, last: int) -> bytes:
@@ -509,6 +532,23 @@ def test_descriptors_that_belong_to_no_blob_are_not_collected() -> None:
         assert count_descriptors() == before + 80
         end.close()
         assert count_descriptors() == before - 1
+
+
+def test_what_the_peer_has_not_confirmed_is_known_of_a_real_socket() -> None:
+    with socket.create_server(("localhost", 0)) as server, socket.create_connection(server.getsockname()) as peer:
+        end = SocketEnd(server.accept()[0])
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sent += end.write([bytes(1 << 20)])
+        waiting = end.unconfirmed()
+        assert 0 < waiting < sent
+        received = 0
+        while received < sent:
+            received += len(peer.recv(1 << 20))
+        # The last word of the peer's kernel is on its way still.
+        wait_until(lambda: end.unconfirmed() == 0, "all to be confirmed")
+        end.close()
 
 
 def test_who_sends_stray_descriptors_is_named_and_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,9 +16,10 @@ from core.indi.long_messages import LongMessage
 from core.indi.message_stream import BlobClosing, BlobOpening, BlobPart, Definitions, Skipped
 from core.indi.messages import DelProperty, PingReply, PingRequest
 from core.plumbing.attachments import Attachments, count_attached
+from core.plumbing.channel import Channel
 from core.plumbing.holdings import Holdings
 from core.plumbing.interest import Interest
-from core.plumbing.outbox import MUCH, Channel, Outbox, PeerLimits
+from core.plumbing.outbox import MUCH, Outbox, PeerLimits
 from core.plumbing.passage import Passage
 from core.plumbing.patience import Patience
 from core.plumbing.refusals import Refusals

@@ -12,10 +12,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from core.indi.long_messages import LongMessage
 from core.plumbing.attachments import Attachments
+from core.plumbing.channel import Channel, unconfirmed
 from core.plumbing.lanes import Lanes, Shape
 from core.plumbing.patience import Patience
 
@@ -63,48 +63,6 @@ class PeerLimits:
     """How many properties one driver may define, those of all of its devices together."""
 
 
-class Channel(Protocol):
-    """What a transport gives for each of its peers."""
-
-    @property
-    def pending(self) -> int:
-        """Return how many bytes have been sent and not yet taken by the kernel."""
-        ...
-
-    @property
-    def passes_descriptors(self) -> bool:
-        """Return whether descriptors can be sent with bytes."""
-        ...
-
-    def take_descriptor(self) -> int | None:
-        """Return the next descriptor that has come with the bytes, None if there is none."""
-        ...
-
-    def send(self, data: bytes, attachments: Attachments | None = None) -> None:
-        """Queue bytes, with descriptors where those can be sent; never waits."""
-        ...
-
-    def watch(self, progressed: Callable[[], None], blocked: Callable[[], None]) -> None:
-        """Call `progressed` when the kernel has taken something, `blocked` when it takes no more for now."""
-        ...
-
-    def pause(self) -> None:
-        """Read no more until `resume`."""
-        ...
-
-    def resume(self) -> None:
-        """Read again."""
-        ...
-
-    def part(self) -> None:
-        """End as `close` does, but so that the peer can read what was sent last."""
-        ...
-
-    def close(self) -> None:
-        """Send what is queued as far as the peer takes it at once, and end."""
-        ...
-
-
 class Outbox:
     """Queue bytes for one peer; `give_up` is called with the reason when it is too far behind.
 
@@ -140,14 +98,14 @@ class Outbox:
         self._blob_bytes = 0
         self._passing = False
         self._passed = 0
-        self.patience = Patience(self.taken, PATIENCE, READS_ON)
+        self.patience = Patience(self._confirmed, PATIENCE, READS_ON)
         """Of drivers whose news it does not read, and of those whose commands it is shown."""
-        self.hearing = Patience(self.taken, limits.write_deadline, 1)
+        self.hearing = Patience(self._confirmed, limits.write_deadline, 1)
         """Of those who send it commands, if it is a driver: as long as it reads anything."""
         self._trial: asyncio.Handle | None = None
-        self._taken_at_trial = 0
+        self._confirmed_at_trial = 0
         self._deadline: asyncio.TimerHandle | None = None
-        self._taken_before = 0
+        self._confirmed_before = 0
         channel.watch(self._progressed, self._blocked)
 
     @property
@@ -316,7 +274,7 @@ class Outbox:
 
     def _blocked(self) -> None:
         if self._has_deadline and self._deadline is None:
-            self._taken_before = self.taken()
+            self._confirmed_before = self._confirmed()
             self._ask_later()
 
     def _ask_later(self) -> None:
@@ -326,11 +284,11 @@ class Outbox:
         self._deadline = None
         if not self._channel.pending:
             return
-        taken = self.taken()
-        if taken == self._taken_before:
+        confirmed = self._confirmed()
+        if confirmed == self._confirmed_before:
             self._give_up(f"it has read nothing for {self._limits.write_deadline:g} s; {self.pending} bytes wait")
             return
-        self._taken_before = taken
+        self._confirmed_before = confirmed
         self._ask_later()
 
     # To the channel
@@ -338,6 +296,10 @@ class Outbox:
     def taken(self) -> int:
         """Return how many bytes the kernel has taken so far."""
         return self._queued - self._channel.pending
+
+    def _confirmed(self) -> int:
+        """Return how many bytes have reached the peer so far."""
+        return self.taken() - unconfirmed(self._channel)
 
     @property
     def _goes_aside(self) -> bool:
@@ -379,14 +341,14 @@ class Outbox:
 
     def _try(self) -> None:
         """See whether it reads."""
-        self._taken_at_trial = self.taken()
+        self._confirmed_at_trial = self._confirmed()
         self._trial = asyncio.get_running_loop().call_later(PATIENCE, self._judge)
 
     def _judge(self) -> None:
         self._trial = None
         if self.messages_pending <= self._limits.maximum_pending:
             return
-        if self.taken() - self._taken_at_trial < READS_ON:
+        if self._confirmed() - self._confirmed_at_trial < READS_ON:
             self._give_up(f"it has left {self.pending} bytes unread")
         else:
             self._try()

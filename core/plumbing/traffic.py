@@ -14,7 +14,7 @@ from typing import Any
 from core.indi import MessageStream, Run
 from core.indi.message_stream import Definitions, Piece, Skipped
 from core.plumbing.attachments import Attachments
-from core.plumbing.outbox import Channel
+from core.plumbing.channel import Channel, unconfirmed
 
 _log = logging.getLogger("core.traffic")
 
@@ -102,6 +102,10 @@ class _ShownChannel:
     @property
     def pending(self) -> int:
         return self._channel.pending
+
+    @property
+    def unconfirmed(self) -> int:
+        return unconfirmed(self._channel)
 
     @property
     def passes_descriptors(self) -> bool:

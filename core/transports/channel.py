@@ -98,6 +98,11 @@ class StreamChannel:
         """Return whether descriptors can be sent with bytes: on a Unix socket."""
         return self._unix is not None
 
+    @property
+    def unconfirmed(self) -> int:
+        """Return how many of the bytes that our kernel has taken have not reached the peer's."""
+        return self._sink.unconfirmed() if isinstance(self._sink, SocketEnd) and not self._closed else 0
+
     def take_descriptor(self) -> int | None:
         """Return the next descriptor that has come with the bytes, now the caller's; None if there is none."""
         received = self._source.received if isinstance(self._source, SocketEnd) else None

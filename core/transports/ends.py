@@ -8,10 +8,13 @@ writing end of a pipe is opened anew; and what epoll refuses, a file or /dev/nul
 from __future__ import annotations
 
 import array
+import fcntl
 import os
 import select
 import socket
 import stat
+import struct
+import termios
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,6 +33,7 @@ _ROOM_FOR_DESCRIPTORS = socket.CMSG_SPACE(MAXIMUM_DESCRIPTORS * 4)
 # Plain numbers: to join the members of an enumeration takes longer than the call.
 _RECEIVE = int(socket.MSG_DONTWAIT)
 _RECEIVE_DESCRIPTORS = int(socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
+_INT = struct.Struct("i")
 SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
@@ -117,6 +121,13 @@ class SocketEnd:
         """Send bytes and descriptors together; those go with the first byte."""
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))
         return self._socket.sendmsg([buffer], [rights], SEND)
+
+    def unconfirmed(self) -> int:
+        """Return how many of the bytes sent have not reached the peer's kernel yet; 0 on a Unix socket."""
+        if self.passes_descriptors:
+            return 0
+        count: int = _INT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_INT.size)))[0]
+        return count
 
     def shutdown(self) -> None:
         """Tell the peer that nothing more comes."""
