@@ -121,7 +121,9 @@ def test_uploads_are_written_for_libindi(clock: VirtualClock, tmp_path: Path) ->
             setter = asyncio.create_task(client.set("cam", "upload", {"file": value}))
             sent = await peer.until(rb'size="(\d+)" format="([^"]*)" enclen="(\d+)">([^<]*)</oneBLOB>')
             text = sent.group(4)
-            assert (int(sent.group(1)), sent.group(2), int(sent.group(3))) == (len(content), form, len(text))
+            # libindi's drivers read as many characters of base64 as it says, and skip line breaks between.
+            length = len(text.replace(b"\n", b""))
+            assert (int(sent.group(1)), sent.group(2), int(sent.group(3))) == (len(content), form, length)
             assert base64.b64decode(text) == content
             assert max(map(len, text.split(b"\n"))) <= 72
             peer.say(setting("cam", "upload", "Ok", kind="BLOB"))

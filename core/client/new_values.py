@@ -11,7 +11,7 @@ from core.client.errors import SetRefused
 from core.client.mirror import RemoteVector
 from core.errors import ProtocolError
 from core.indi import Element, VectorMessage, parse_number
-from core.indi.blobs import encode_base64
+from core.indi.blobs import encoded_length
 from core.properties import BlobValue
 from core.suggestions import nearest
 
@@ -103,5 +103,5 @@ def _blob(vector: RemoteVector, name: str, value: Any) -> Element:
                 raise SetRefused(f"{vector}.{name}: {value} cannot be read: {error.strerror}") from None
         case _:
             raise SetRefused(f"{vector}.{name}: bytes, a BlobValue or a path is needed, not {type(value).__name__}")
-    body = encode_base64(data).decode()
-    return Element(name, body, {"size": str(len(data)), "format": form, "enclen": str(len(body))})
+    attributes = {"size": str(len(data)), "format": form, "enclen": str(encoded_length(len(data)))}
+    return Element(name, attributes=attributes, data=data)
