@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -37,9 +38,11 @@ class Own(Device):
         super().__init__(name)
         self.news: list[Snooped] = []
         self.takes = 0.0
+        self.blocks: Callable[[], None] = lambda: None
 
     async def on_snoop(self, news: Snooped) -> None:
         self.news.append(news)
+        self.blocks()
         if self.takes:
             await self.delay(self.takes)
 
@@ -353,6 +356,24 @@ def test_blobs_go_to_those_who_asked_for_them(clock: VirtualClock) -> None:
         only.feed(b'<enableBLOB device="scope">Only</enableBLOB>')
         driver.feed(BLOB + SET)
         assert blobs.taken().encode() == BLOB + b"\n"
+
+    with_hub(clock, work)
+
+
+def test_a_snooper_that_blocks_leaves_everybody_else_a_turn_after_each(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        hub.own.snoop("scope")
+        driver.feed(DEFINE)
+        hub.own.news.clear()
+        hub.own.blocks = lambda: clock.skip_to(clock.now() + 50_000_000)
+        heard = [0]
+        driver.feed(b"".join(SET.replace(b"device", b"message='%d' device" % number, 1) for number in range(20)))
+        for _ in range(60):
+            heard.append(len(hub.own.news))
+            await asyncio.sleep(0)
+        assert [news.message for news in hub.own.news] == [str(number) for number in range(20)]
+        assert max(after - before for before, after in itertools.pairwise(heard)) == 1
 
     with_hub(clock, work)
 

@@ -59,7 +59,7 @@ class DeviceDriver:
         self._early: deque[Command] = deque()
         self._bytes = 0
         self._paused: set[Connection] = set()
-        self.snooping = SnoopQueue(device)
+        self.snooping = SnoopQueue(device, router.handling)
         """Where news of other drivers go."""
         self._snooped: set[tuple[str, str | None]] = set()
         self._ways: dict[str, Way] = {}

@@ -1,4 +1,4 @@
-"""Bound how long the handlers of new values keep everybody else from a turn of the loop."""
+"""Bound how long the handlers of new values, and of what devices snoop, keep everybody else from a turn of the loop."""
 
 from __future__ import annotations
 

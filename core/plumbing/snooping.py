@@ -10,6 +10,7 @@ from core.errors import ProtocolError, ValueRefused
 from core.indi import DelProperty, Message, Notice, VectorMessage
 from core.log.origin import INSTANCE
 from core.loop import Loop
+from core.plumbing.handling import Handling
 from core.plumbing.interest import Interest
 from core.plumbing.wire import new_values
 from core.snooped import Snooped
@@ -23,13 +24,16 @@ MAXIMUM_WAITING = 1000
 class SnoopQueue:
     """Hold what is to be told to one device, and tell it, one piece after another.
 
-    Sets of one property that the device has not taken yet are replaced by the newest.
+    Sets of one property that the device has not taken yet are replaced by the newest. `handling` bounds how long
+    devices keep a turn of the loop with that.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, handling: Handling) -> None:
         self.interest = Interest()
         self.dropped = 0
         self._device = device
+        self._handling = handling
+        self._postponed = False
         self._waiting: dict[tuple[str, str, int], Snooped] = {}
         self._number = 0
         self._running: asyncio.Task[None] | None = None
@@ -63,9 +67,20 @@ class SnoopQueue:
             await asyncio.wait([running])
 
     def _advance(self) -> None:
-        while self._waiting and self._running is None:
+        handling, loop = self._handling, Loop.current()
+        while self._waiting and self._running is None and not self._postponed:
+            if handling.is_over:
+                self._postponed = True
+                handling.join(self._go_on)
+                return
             news = self._waiting.pop(next(iter(self._waiting)))
-            self._running = Loop.current().run_lent(self._give(news), self._ended)
+            begun = loop.now()
+            self._running = loop.run_lent(self._give(news), self._ended)
+            handling.spend(loop.now() - begun)
+
+    def _go_on(self) -> None:
+        self._postponed = False
+        self._advance()
 
     async def _give(self, news: Snooped) -> None:
         INSTANCE.set(self._device.name)
