@@ -109,7 +109,9 @@ async def open_unix(
     else:
         address = "\0" + path[1:] if path is not None and path.startswith("@") else path
         transport, protocol = await loop.create_unix_connection(make, address)
-    pause_reading(transport)  # uvloop's begins to read behind connection_made
+    # uvloop's begins to read behind connection_made. So does asyncio's of 3.11.2, and takes it for paused all the same.
+    cast(asyncio.ReadTransport, transport).resume_reading()
+    pause_reading(transport)
     writer = asyncio.StreamWriter(transport, protocol, unused, loop)
     own = socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno()))
     return UnixReader(own, protocol.early), writer
