@@ -344,6 +344,16 @@ def test_why_it_cannot_be_started_is_told(
     assert sum(why in record.getMessage() for record in caplog.records) == 1
 
 
+def test_a_reason_that_is_too_long_to_be_told_whole_is_told_all_the_same() -> None:
+    async def main() -> None:
+        async with running("a" + "é" * 3000, restarts=2, first_delay=0.001) as child:
+            await child.task
+            assert child.driver.statistics.failures >= 1
+            assert child.driver.statistics.last_end.startswith("cannot be started: aéé")
+
+    run(main)
+
+
 def test_a_program_that_is_installed_later_is_waited_for(tmp_path: Path) -> None:
     program = tmp_path / "driver"
 

@@ -165,7 +165,8 @@ def start(order: bytes, ends: Sequence[int]) -> tuple[int, str]:
         os._exit(LASTING if number in _LASTING_ERRORS else 1)
     os.close(writer)
     # The other end is closed by the very execution, or written to.
-    reason = os.read(reader, select.PIPE_BUF).decode()
+    # It may have been cut within a character.
+    reason = os.read(reader, select.PIPE_BUF).decode(errors="replace")
     os.close(reader)
     if reason:
         _, status = os.waitpid(driver, 0)
