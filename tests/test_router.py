@@ -38,7 +38,7 @@ class Own(Device):
         super().__init__(name)
         self.news: list[Snooped] = []
         self.takes = 0.0
-        self.blocks: Callable[[], None] = lambda: None
+        self.blocks: Callable[[], object] = lambda: None
 
     async def on_snoop(self, news: Snooped) -> None:
         self.news.append(news)
