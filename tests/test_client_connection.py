@@ -212,6 +212,8 @@ def test_a_server_that_is_not_there_is_one_sentence(clock: VirtualClock, tmp_pat
             assert await refused(Client(host, port)) == cure
         assert "no INDI server listens on " in await refused(Client(path=str(tmp_path / "socket")))
         assert "'no-such.invalid' is no host" in await refused(Client("no-such.invalid", port))
+        for name in ("local..host", "x" * 70):
+            assert f"'{name}' is not the name of a host" in await refused(Client(name, port))
 
     clock.run(main())
 

@@ -63,6 +63,8 @@ class Address:
                 return await asyncio.open_connection(self.host, self.port, limit=READ_SIZE)
         except TimeoutError:
             raise ClientError(f"{self} does not answer: no connection within {seconds:g} s") from None
+        except UnicodeError:  # of the encoding of names, for an empty part or one of more than 63 characters
+            raise ClientError(f"{self.host!r} is not the name of a host") from None
         except socket.gaierror as error:
             raise ClientError(f"{self.host!r} is no host that can be found: {error.strerror}") from None
         except OSError as error:

@@ -82,7 +82,10 @@ class Remote(Transport):
     async def _connect(self) -> socket.socket:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_SECONDS):
-            addresses = await loop.getaddrinfo(self.options.host, self.options.port, type=socket.SOCK_STREAM)
+            try:
+                addresses = await loop.getaddrinfo(self.options.host, self.options.port, type=socket.SOCK_STREAM)
+            except UnicodeError:  # of the encoding of names, for an empty part or one of more than 63 characters
+                raise OSError(f"{self.options.host!r} is not the name of a host") from None
             failure: OSError | None = None
             for family, kind, protocol, _, address in addresses:
                 sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)

@@ -227,6 +227,12 @@ def test_a_remote_server_that_is_absent_harms_nobody_and_is_found_later(serve: S
         client.until(rb"<def\w+Vector\s+device=.CCD Simulator")
 
 
+def test_a_remote_server_whose_name_is_none_is_told_of(serve: Serve) -> None:
+    server = serve("-v", "-p", "0", "scope@local..host")
+    server.log.until("scope@local..host:7624 cannot be reached: 'local..host' is not the name of a host")
+    assert not any("Traceback" in line for line in server.log.all)
+
+
 def test_messages_are_logged_in_a_file_a_day(serve: Serve, home: Path) -> None:
     server = serve("-v", "-p", "0", "-l", str(home), TELESCOPE)
     connect(server.port, "Telescope Simulator")
