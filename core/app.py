@@ -174,7 +174,8 @@ class App:
         await self._close_transport(transport)
 
     def add_device(self, assembly: Assembly, name: str) -> None:
-        """Let a device of another assembly live in this run; its name is free."""
+        """Let a device of another assembly live in this run; raise PluginConflict for a name that is taken."""
+        self.router.refuse_taken(name)
         self.assembly.adopt(assembly, name)
         instance = self._instance(assembly, name)
         self.instances.append(instance)

@@ -202,6 +202,8 @@ def convert(options: type[O], keys: object, where: str) -> O:
         name = re.split(r"[.\[]", place, maxsplit=1)[0]
         value = f" is {keys[name]!r}" if name in keys and name == place else ""
         plain = text.replace("`", "").replace("Expected", "expected", 1)
+        if not place:  # it concerns the options together, or was said by themselves
+            raise ConfigError(f"{where}: {plain}") from None
         raise ConfigError(f"{where}: {place}{value}: {plain}{_described(options, name)}") from None
 
 

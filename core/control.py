@@ -17,9 +17,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.config import convert
 from core.control_path import found_socket, socket_path
 from core.errors import ConfigError, CoreError, PortInUse
-from core.options import Options
 from core.program_answers import PROGRAM_ANSWERS, ProgramAnswer
 from core.transports.accepting import Acceptor
 from core.transports.addresses import forget_unix_socket, listen_unix
@@ -196,7 +196,8 @@ class Control:
         if not name:
             raise ConfigError("a driver needs a name")
         command = question.get("command") or name
-        options: Options = Executable.Options(command=command, environment=question.get("environment") or {})
+        keys = {"command": command, "environment": question.get("environment") or {}}
+        options = convert(Executable.Options, keys, f"driver {name!r}")
         await self._run.add_transport(Executable(name, options))
         return {}
 

@@ -15,6 +15,7 @@ from core.app import App
 from core.assembly import Assembly, assemble
 from core.config import Config, Table
 from core.errors import ConfigError, CoreError
+from core.plugin_code import describe
 from core.plumbing import Transport
 from core.supervision import Supervision
 
@@ -38,6 +39,17 @@ class Reloaded:
     """What only the next run will take."""
     failed: list[str] = field(default_factory=list)
     """What could not be done."""
+    lost: set[str] = field(default_factory=set)
+    """What could not be opened and is tried again by the next reload, by the titles of the tables."""
+    kept: set[str] = field(default_factory=set)
+    """What could not be opened as it is now and goes on as it was."""
+
+    def fail(self, title: str, why: object) -> None:
+        """Take note that a table's instance could not be opened, and why."""
+        self.failed.append(f"{title}: {why}")
+        for ledger in (self.opened, self.reopened):
+            if title in ledger:
+                ledger.remove(title)
 
     def as_json(self) -> dict[str, Any]:
         """Return its stable JSON form."""
@@ -121,7 +133,12 @@ class Reload:
             await self._close(app, done)
             await self._open(app, new, {*done.opened, *done.reopened}, done)
             await self._programs(app, new, done)
-            app.assembly.tables = new.tables
+            old = app.assembly.tables
+            app.assembly.tables = {
+                title: old[title] if title in done.kept else table
+                for title, table in new.tables.items()
+                if title not in done.lost
+            }
             app.assembly.isolated = new.isolated
             app.assembly.failed = new.failed
             _log.info("%s is reloaded", config.path or "core.toml")
@@ -143,13 +160,17 @@ class Reload:
             if title in titles and (name in old.isolated or title in done.closed):
                 closings.append(app.remove_transport(name))
         for error in await asyncio.gather(*closings, return_exceptions=True):
-            if error is not None:
-                raise error
+            if error is not None:  # of a plugin; what it had is gone all the same
+                done.failed.append(str(error))
 
     async def _open(self, app: App, new: Assembly, titles: set[str], done: Reloaded) -> None:
         for name in new.devices:
-            if _device_title(name) in titles:
-                app.add_device(new, name)
+            if (title := _device_title(name)) in titles:
+                try:
+                    app.add_device(new, name)
+                except CoreError as error:
+                    done.fail(title, error)
+                    done.lost.add(title)
         for transport in new.transports:
             title = _transport_title(new, transport.name)
             if title in titles:
@@ -168,14 +189,21 @@ class Reload:
             await app.remove_transport(old.name)
         try:
             await app.add_transport(transport)
-        except (CoreError, OSError) as error:
-            done.failed.append(f"{title}: {error}")
-            for ledger in (done.opened, done.reopened):
-                if title in ledger:
-                    ledger.remove(title)
+        except Exception as error:  # a plugin's transport may raise anything, and the others are to be opened
+            done.fail(title, describe(error) if not isinstance(error, CoreError | OSError) else error)
+            done.lost.add(title)
             if old is not None:
-                await app.add_transport(type(old)(old.name, old.options))
-                done.failed.append(f"{title}: it goes on as it was")
+                await self._go_on(app, old, title, done)
+
+    async def _go_on(self, app: App, old: Transport, title: str, done: Reloaded) -> None:
+        try:
+            await app.add_transport(type(old)(old.name, old.options))
+        except Exception as error:  # as above
+            done.failed.append(f"{title}: nor can it go on as it was: {error}")
+        else:
+            done.failed.append(f"{title}: it goes on as it was")
+            done.lost.remove(title)
+            done.kept.add(title)
 
     async def _programs(self, app: App, new: Assembly, done: Reloaded) -> None:
         for name in new.devices:

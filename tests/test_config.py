@@ -94,6 +94,13 @@ def test_a_good_one_is_assembled(tmp_path: Path) -> None:
             "[transport.server]\nmaximum_pending = 1",
             r"maximum_pending is unknown.*; host, port, socket, maximum_clients",
         ),
+        ("[transport.a]\ntype = 'driver'\ncommand = \"'\"", r"\[transport.a\]: command is .*: No closing quotation"),
+        ("[transport.a]\ntype = 'driver'\ncommand = ' '", r"\[transport.a\]: command is ' ': it names no program"),
+        ("[transport.a]\ntype = 'driver'\ncommand = \"a\\u0000b\"", r"\[transport.a\]: command .* no NUL character"),
+        (
+            "[transport.a]\ntype = 'driver'\ncommand = 'x'\nenvironment = { 'A=B' = '1' }",
+            r"\[transport.a\]: environment: the name of a variable may not be empty, nor hold =",
+        ),
         (
             "[transport.a]\ntype = 'driver'\ncommand = 'x'\nmaximum_blob = -1",
             r"\[transport.a\]: maximum_blob is -1: expected int >= 1",

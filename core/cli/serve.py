@@ -151,7 +151,13 @@ def serve(
         app.router.traffic = Traffic(whole=verbose > 2)
     if memory is not None:
         app.router.memory.limit = memory * MEGABYTE
-    fleet = Fleet(app.add_transport, app.remove_transport, restarts=restarts, maximum_blob=blob * MEGABYTE)
+    fleet = Fleet(
+        app.add_transport,
+        app.remove_transport,
+        is_taken=lambda name: name == server.name or name in app.transports,
+        restarts=restarts,
+        maximum_blob=blob * MEGABYTE,
+    )
     assembly.transports += [fleet.transport(StartDriver(words)) for words in drivers]
     if messages is not None:
         app.router.on_message = MessageLog(messages).write

@@ -37,6 +37,19 @@ class Executable(Transport):
         pending_messages: PendingMessages = DEFAULTS.maximum_pending
         pending_blobs: PendingBlobs = DEFAULTS.blob_pending
 
+        def __post_init__(self) -> None:
+            """Raise ValueError for a command that no shell would split, and for what no process can be given."""
+            try:
+                words = shlex.split(self.command)
+            except ValueError as error:  # a quote that is not closed, say
+                raise ValueError(f"command is {self.command!r}: {error}") from None
+            if not words or not words[0]:
+                raise ValueError(f"command is {self.command!r}: it names no program")
+            if any("\0" in text for text in (*words, *self.environment, *self.environment.values())):
+                raise ValueError("command and environment may hold no NUL character")
+            if any("=" in name or not name for name in self.environment):
+                raise ValueError("environment: the name of a variable may not be empty, nor hold =")
+
     options: Options
     child: ChildDriver | None = None
     _router: Router | None = None

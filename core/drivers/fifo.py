@@ -134,6 +134,8 @@ _KINDS: dict[str, type[StartDriver] | type[StopDriver] | type[RestartDriver]] = 
 
 def parse_command(line: str) -> FifoCommand:
     """Return the command in a line; raise CommandRefused if there is none."""
+    if "\0" in line:
+        raise CommandRefused(f"{line.strip()!r}: no name holds a NUL character")
     tokens = _tokens(line)
     kind = _KINDS.get(tokens[0]) if tokens else None
     if kind is None:

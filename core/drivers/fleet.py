@@ -45,7 +45,7 @@ class _FleetDriver(Executable):
 class Fleet:
     """Know which drivers were started by which words, and carry out commands about them.
 
-    `add` and `remove` begin and end a transport of the run.
+    `add` and `remove` begin and end a transport of the run; `is_taken` tells names that other transports have.
     """
 
     def __init__(
@@ -53,9 +53,11 @@ class Fleet:
         add: Callable[[Transport], Awaitable[None]],
         remove: Callable[[str], Awaitable[None]],
         *,
+        is_taken: Callable[[str], bool],
         restarts: int,
         maximum_blob: int = DEFAULTS.maximum_blob,
     ) -> None:
+        self._is_taken = is_taken
         self._add = add
         self._remove = remove
         self._restarts = restarts
@@ -75,7 +77,12 @@ class Fleet:
         """Carry out a command; what cannot be done is logged."""
         try:
             if isinstance(command, StartDriver):
-                await self._add(self.transport(command))
+                transport = self.transport(command)
+                try:
+                    await self._add(transport)
+                except BaseException:  # whatever it was, cancellation included, there is no such driver
+                    self._forget(transport.name)
+                    raise
                 return
             name = self._named(command.driver, command.device)
             if isinstance(command, RestartDriver):
@@ -124,4 +131,4 @@ class Fleet:
 
     def _free_name(self, wanted: str) -> str:
         names = itertools.chain([wanted], (f"{wanted} {number}" for number in itertools.count(2)))
-        return next(name for name in names if name not in self._transports)
+        return next(name for name in names if name not in self._transports and not self._is_taken(name))

@@ -85,10 +85,14 @@ class Router:
 
     def add(self, driver: Driver) -> None:
         """Add a driver; raise PluginConflict if its device has one already."""
-        if driver.device in self.drivers or driver.device in self.owners:
-            raise PluginConflict(f"device {driver.device!r} has a driver already")
+        self.refuse_taken(driver.device)
         self.drivers[driver.device] = driver
         self._changed()
+
+    def refuse_taken(self, device: str) -> None:
+        """Raise PluginConflict if the device has a driver already."""
+        if device in self.drivers or device in self.owners:
+            raise PluginConflict(f"device {device!r} has a driver already")
 
     def remove(self, driver: Driver) -> None:
         """Take a driver and its device away."""

@@ -192,6 +192,25 @@ def test_a_transport_that_cannot_be_opened_goes_on_as_it_was(start: Start) -> No
     assert run.end() == 0
 
 
+def test_what_a_reload_could_not_open_is_tried_again_by_the_next(start: Start) -> None:
+    run = start(configuration=TWO + "[transport.server]\nport = 0\n")
+    assert run.port
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        more = f'[transport.second]\ntype = "server"\nhost = "127.0.0.1"\nport = {number}\n'
+        wanted = TWO + '[device.third]\nplugin = "gpio-matrix"\n[transport.server]\nport = 0\n' + more
+        (run.directory / "core.toml").write_text(wanted)
+        done = run.corectl("reload")
+        assert done.returncode == 1
+        assert f"[transport.second]: port {number} on 127.0.0.1 is in use" in done.stderr
+        assert done.stdout == "[device.third]: opened\n"
+    done = run.corectl("reload")
+    assert (done.returncode, done.stdout) == (0, "[transport.second]: opened\n")
+    with RawClient(number) as client:
+        client.until(rb'<def[A-Za-z]+ device="third"')
+    assert run.end() == 0
+
+
 class Manager:
     """A service manager's socket, as systemd gives one to a service."""
 

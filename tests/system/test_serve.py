@@ -227,6 +227,22 @@ def test_a_remote_server_that_is_absent_harms_nobody_and_is_found_later(serve: S
         client.until(rb"<def\w+Vector\s+device=.CCD Simulator")
 
 
+def test_a_driver_whose_name_the_server_has_for_itself_is_not_taken_for_it(serve: Serve, home: Path) -> None:
+    program = home / "server"
+    program.write_text("#!/bin/sh\nexec cat\n")
+    program.chmod(0o755)
+    fifo = home / "fifo"
+    os.mkfifo(fifo)
+    server = serve("-v", "-p", "0", "-f", str(fifo), str(program))
+    server.log.until("server 2: started")
+    with fifo.open("w") as control:
+        control.write(f"start {program}\nstop {program}\nstop {program}\nstop {program}\n")
+    server.log.until(f"no driver '{program}' runs")
+    with RawClient(server.port) as client:
+        client.send(b'<pingRequest uid="1"/>')
+        client.until(b'<pingReply uid="1"/>')
+
+
 def test_a_remote_server_whose_name_is_none_is_told_of(serve: Serve) -> None:
     server = serve("-v", "-p", "0", "scope@local..host")
     server.log.until("scope@local..host:7624 cannot be reached: 'local..host' is not the name of a host")
