@@ -617,7 +617,22 @@ def test_a_chief_that_is_killed_leaves_nobody_and_is_replaced() -> None:
     run(main)
 
 
-def test_a_guardian_that_hangs_does_not_hold_us_up() -> None:
+def test_a_guardian_that_was_stopped_ends_its_driver_all_the_same() -> None:
+    async def main() -> None:
+        async with running(*PYTHON, DAEMON) as child:
+            await child.read_until(b"ready")
+            before = child.processes
+            os.kill(guardian_of(child.driver.statistics.process or 0), signal.SIGSTOP)
+            await child.end()
+            assert not before & child.processes
+            assert child.ends == ["killed by SIGKILL"]
+
+    run(main)
+
+
+def test_a_guardian_that_hangs_does_not_hold_us_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "SIGCONT", 0)  # so that it is not woken, as one is not that hangs in the kernel
+
     async def main() -> None:
         async with running(*PYTHON, DAEMON) as child:
             await child.read_until(b"ready")

@@ -8,7 +8,8 @@ descendants and forks and executes one driver:
      \_________________ control ______/
 
 - A guardian ends its driver (SIGTERM, after 0.5 s SIGKILL, all descendants) when it is told to, when we are gone, which
-  is the end of its control socket, when its chief is gone, and what is left when the driver itself has ended.
+  is the end of its control socket or of our process, when its chief is gone, and what is left when the driver itself
+  has ended.
 - A guardian that is killed takes its driver along by PR_SET_PDEATHSIG. The driver's other descendants then fall to the
   chief, which is a subreaper too and kills every child that is not a guardian.
 
@@ -233,8 +234,13 @@ def send(number: int, *processes: int) -> None:
             continue
 
 
-def guard(signals: Signals, control: socket.socket, chief: int, order: bytes, ends: Sequence[int]) -> None:
-    """Run a driver from its start to the end of all its descendants."""
+def guard(signals: Signals, watched: tuple[int, int], chief: int, order: bytes, ends: Sequence[int]) -> None:
+    """Run a driver from its start to the end of all its descendants.
+
+    `watched` is the control socket, and what tells the end of the process that holds its other end: others that it has
+    forked may hold that too.
+    """
+    control = socket.socket(fileno=watched[0])
     prctl(_SET_PDEATHSIG, signal.SIGTERM)
     prctl(_SET_CHILD_SUBREAPER, 1)
 
@@ -263,8 +269,10 @@ def guard(signals: Signals, control: socket.socket, chief: int, order: bytes, en
             tell(f"ended {status}")
 
     while reap(ended) and not (over or signals.asked_to_end):
-        over = signals.wait(-1, control.fileno())
+        over = signals.wait(-1, *watched)
     me = os.getpid()
+    if os.getppid() == chief:  # which a driver may have stopped
+        send(signal.SIGCONT, chief)
     if reap(ended):
         # One that is stopped could not tidy up.
         for number in (signal.SIGTERM, signal.SIGCONT):
@@ -304,7 +312,9 @@ def command_guardians(orders: socket.socket, master: int) -> None:
             send(signal.SIGKILL, *descendants(me, frozenset(guardians)))
         over |= signals.asked_to_end
         if over:
-            send(signal.SIGTERM, *guardians)
+            # A driver may have stopped its guardian.
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                send(number, *guardians)
             signals.wait(-1 if reap(ended) else 0)
         elif signals.wait(-1, orders.fileno(), *watched):
             try:
@@ -317,8 +327,7 @@ def command_guardians(orders: socket.socket, master: int) -> None:
                 if guardian == 0:
                     signals.part()
                     orders.close()
-                    os.close(watched[0])
-                    guard_and_exit(signals, me, *received)
+                    guard_and_exit(signals, me, watched[0], *received)
                 guardians.add(guardian)
             for descriptor in received:
                 os.close(descriptor)
@@ -341,13 +350,13 @@ def receive_with(control: socket.socket, size: int) -> tuple[bytes, list[int]]:
     return data, descriptors.tolist()
 
 
-def guard_and_exit(signals: Signals, chief: int, control: int, command: int, *stdio: int) -> NoReturn:
+def guard_and_exit(signals: Signals, chief: int, master: int, control: int, command: int, *stdio: int) -> NoReturn:
     """Be a guardian, just forked; how this process ends tells its chief whether all is in order."""
     status = 1
     try:
         with open(command, "rb") as file:
             order = file.read()
-        guard(signals, socket.socket(fileno=control), chief, order, stdio)
+        guard(signals, (control, master), chief, order, stdio)
         status = 0
     except BaseException:  # the chief's code, further up, is not for this process
         sys.excepthook(*sys.exc_info())

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -124,6 +125,7 @@ class _Chief:
         if not self.over:
             self.over = True
             self._orders.close()
+            self._process.send_signal(signal.SIGCONT)  # a driver may have stopped it
             impatience = self._loop.call_later(PATIENCE, self._process.kill)
             try:
                 await settled(self._gone)

@@ -53,6 +53,8 @@ class Ward:
             # The guardian may have gone in this moment; then the end of its side is about to be heard.
             with contextlib.suppress(OSError):
                 self._control.shutdown(socket.SHUT_WR)
+            if self._guardian is not None:
+                _send(self._guardian, signal.SIGCONT)  # a driver may have stopped it
             self._expect_end()
 
     def _expect_end(self) -> None:
@@ -148,8 +150,12 @@ async def settled(future: asyncio.Future[Any]) -> None:
 
 
 def _kill(process: int) -> None:
+    _send(process, signal.SIGKILL)
+
+
+def _send(process: int, number: int) -> None:
     with contextlib.suppress(OSError):  # it has ended already, or runs as somebody else
-        signal.pidfd_send_signal(process, signal.SIGKILL)
+        signal.pidfd_send_signal(process, number)
 
 
 def _described(status: int) -> str:

@@ -130,6 +130,16 @@ def test_a_server_that_ends_in_any_way_leaves_nobody(server: Server, number: sig
     wait_until(lambda: server.living == {server.forked}, "all are gone")
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("stopped", ["chief", "guardian"])
+def test_a_driver_that_stops_a_guardian_does_not_stay_behind(
+    server: Server, number: signal.Signals, stopped: str
+) -> None:
+    os.kill({"chief": server.chief, "guardian": server.guardian}[stopped], signal.SIGSTOP)
+    server.process.send_signal(number)
+    wait_until(lambda: server.living == {server.forked}, "all are gone")
+
+
 def test_the_kernel_ends_a_driver_whose_guardians_cannot(server: Server) -> None:
     [driver] = [process for process in descendants(server.guardian) if os.getsid(process) == process][:1]
     assert os.getsid(driver) == driver
