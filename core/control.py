@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("core.control")
 
 LINE_BYTES = 1 << 20
+"""How long an answer may be."""
+QUESTION_BYTES = 1 << 16
+"""How long a question may be: asyncio holds some times as much for each who asks."""
 ISOLATED_SECONDS = 0.5
 """How long the process of an isolated instance has to answer."""
 
@@ -100,13 +103,14 @@ class Control:
                 talk.cancel()
 
     async def _talk(self, sock: socket.socket) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=LINE_BYTES)
+        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=QUESTION_BYTES)
         try:
             if _peer_user(writer.get_extra_info("socket")) not in (os.getuid(), 0):
                 return
             while line := await reader.readline():
                 writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
                 await writer.drain()
+                await asyncio.sleep(0)  # neither of both waits while there is something to read and room to write
         except (OSError, ValueError) as error:
             _log.debug("a question on the control socket was broken off: %s", error)
         finally:

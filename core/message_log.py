@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
 _log = logging.getLogger("core.message_log")
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # A FIFO without a reader would be waited for.
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)
 
 
 class MessageLog:
@@ -22,7 +28,7 @@ class MessageLog:
         path = self._folder / time.strftime("%Y-%m-%d.islog", now)
         line = f"{time.strftime('%Y-%m-%dT%H:%M:%S', now)}: {device or ''}: {' '.join(text.split())}\n"
         try:
-            with path.open("a", encoding="utf-8") as file:
+            with open(path, "a", encoding="utf-8", opener=_open_without_waiting) as file:
                 file.write(line)
         except OSError as error:
             if not self._failed:

@@ -22,6 +22,8 @@ def main() -> None:
                 pass
             else:
                 return
+        import signal
+
         from core.interrupt import keep_interrupts
 
         kept = keep_interrupts()
@@ -36,6 +38,9 @@ def main() -> None:
         if isinstance(error, KeyboardInterrupt) or (kept.came and failed):
             raise SystemExit(INTERRUPTED) from None
         raise
+    finally:
+        # All is done: one that comes while Python takes itself apart would make a failure of it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 __all__ = ["main"]

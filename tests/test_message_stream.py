@@ -47,6 +47,11 @@ def taken(stream: MessageStream, data: bytes) -> Iterable[bytes]:
             yield piece.data if isinstance(piece, Run) else piece.raw
 
 
+IMAGE_OF_MANY = (
+    b'<setBLOBVector device="d" name="n"><oneBLOB name="a" size="3" format=".x">QUJD</oneBLOB>%s</setBLOBVector>'
+)
+
+
 def through(stream: bytes, sizes: Iterable[int]) -> bytes:
     cutter = MessageStream()
     found: list[bytes] = []
@@ -305,6 +310,17 @@ def expat_reads(data: bytes) -> bool:
     return True
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_vector_has_no_more_blobs_than_a_message_has_elements(whole: bool) -> None:
+    cutter = MessageStream()
+    stream = IMAGE_OF_MANY % (b"<oneBLOB/>" * 10_000)
+    if not whole:
+        taken(cutter, stream[:6000])
+        stream = stream[6000:]
+    with pytest.raises(ProtocolError, match="a message has more than 10000 elements"):
+        taken(cutter, stream)
+
+
 @pytest.mark.parametrize(
     "named",
     [
@@ -320,7 +336,7 @@ def expat_reads(data: bytes) -> bool:
     ],
 )
 def test_names_that_lxml_takes_and_expat_does_not_are_refused(named: str) -> None:
-    with pytest.raises(ProtocolError, match=r"not ASCII|not the beginning"):
+    with pytest.raises(ProtocolError, match=r"not ASCII|not the beginning|namespaces"):
         list(taken(MessageStream(), named.encode()))
 
 

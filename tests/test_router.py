@@ -401,6 +401,71 @@ def test_blobs_are_snooped_only_when_asked_for(clock: VirtualClock) -> None:
     with_hub(clock, work)
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        (
+            b'<setBLOBVector xmlns="u" device="scope" name="image" state="Ok"><oneBLOB name="i" size="3" format=".bin">'
+            b"QUJD</oneBLOB></setBLOBVector>"
+        ),
+        (
+            b'<setTextVector xmlns:q="u" device="scope" name="where" state="Ok"><oneText name="a">1</oneText>'
+            b"</setTextVector>"
+        ),
+        (
+            b'<setTextVector xml:lang="en" device="scope" name="where" state="Ok"><oneText name="a">1</oneText>'
+            b"</setTextVector>"
+        ),
+    ],
+)
+def test_what_has_namespaces_goes_to_nobody_and_costs_nothing_else(clock: VirtualClock, named: bytes) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        driver.feed(DEFINE)
+        _, seen = hub.peer()
+        driver.feed(named + SET)
+        assert seen.taken().encode() == SET + b"\n"
+
+    with_hub(clock, work)
+
+
+def test_one_long_message_after_another_leaves_everybody_else_a_turn(clock: VirtualClock) -> None:
+    async def work(hub: Hub) -> None:
+        driver, told = hub.peer("driver")
+        driver.feed(DEFINE)
+        clients = [hub.peer()[0] for _ in range(5)]
+        told.taken()
+        element = b"<oneText name='a' %s/>" % b" ".join(b"a%d=''" % number for number in range(60))
+        long = b'<newTextVector device="scope" name="where">' + element * 1000 + b"</newTextVector>"
+        for client in clients:
+            client.feed(long[:-10])
+        for client in clients:
+            client.feed(long[-10:])
+        seen = [told.sent.count(b"</newTextVector>")]
+        for _ in range(30):
+            await asyncio.sleep(0)
+            seen.append(told.sent.count(b"</newTextVector>"))
+        assert max(after - before for before, after in itertools.pairwise([0, *seen])) == 1
+        assert seen[-1] == 5
+
+    with_hub(clock, work)
+
+
+@pytest.mark.parametrize("sizes", [[], [700]])
+def test_what_looks_like_enclen_within_a_value_stays(clock: VirtualClock, sizes: list[int]) -> None:
+    async def work(hub: Hub) -> None:
+        driver, _ = hub.peer("driver")
+        driver.feed(DEFINE)
+        client, seen = hub.peer()
+        client.feed(b"<enableBLOB>Also</enableBLOB>")
+        image = IMAGE % (b"size='75' label=\" enclen='\" enclen = '9' format='.f' about=\" enclen='1' \"", b"A" * 1000)
+        for part in (image[: sizes[0]], image[sizes[0] :]) if sizes else (image,):
+            driver.feed(part)
+        assert seen.taken().encode() == image.replace(b" enclen = '9'", b"") + b"\n"
+
+    with_hub(clock, work)
+
+
 def test_one_line_base64_loses_its_enclen_and_lines_keep_it(clock: VirtualClock) -> None:
     async def work(hub: Hub) -> None:
         driver, _ = hub.peer("driver")

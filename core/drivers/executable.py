@@ -47,6 +47,11 @@ class Executable(Transport):
                 raise ValueError(f"command is {self.command!r}: it names no program")
             if any("\0" in text for text in (*words, *self.environment, *self.environment.values())):
                 raise ValueError("command and environment may hold no NUL character")
+            try:
+                for text in (*words, *self.environment, *self.environment.values()):
+                    os.fsencode(text)
+            except UnicodeEncodeError:
+                raise ValueError("command and environment may hold nothing that no file name can") from None
             if any("=" in name or not name for name in self.environment):
                 raise ValueError("environment: the name of a variable may not be empty, nor hold =")
 

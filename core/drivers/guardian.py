@@ -66,6 +66,40 @@ def read_order(order: bytes) -> tuple[Strings, Strings, int]:
 
 def descendants(ancestor: int, spared: frozenset[int] = frozenset()) -> list[int]:
     """Return the ids of all living processes that descend from a process, without those spared and theirs."""
+    if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):  # a kernel without CONFIG_PROC_CHILDREN
+        return _sought_descendants(ancestor, spared)
+    found: list[int] = []
+    generation = [ancestor]
+    while generation:
+        children = [child for parent in generation for child in _children(parent) if child not in spared]
+        generation = [child for child in children if not _has_ended(child)]
+        found += generation
+    return found
+
+
+def _children(process: int) -> list[int]:
+    """Return the children of all threads of a process, as the kernel lists them."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with open(f"/proc/{process}/task/{thread}/children", "rb") as file:
+                found += map(int, file.read().split())
+    except OSError:  # it has ended meanwhile, or is hidden from us
+        pass
+    return found
+
+
+def _has_ended(process: int) -> bool:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            status = file.read()
+    except OSError:
+        return True
+    return status[status.rindex(b")") + 2 :].split(None, 1)[0] in b"ZX"
+
+
+def _sought_descendants(ancestor: int, spared: frozenset[int]) -> list[int]:
+    """Find them by the parents of all processes there are, which takes time where there are many."""
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():

@@ -23,7 +23,8 @@ _BLOB_VECTOR = re.compile(rb"<(?:set|new)BLOBVector[\s>]")
 _TO_END_OF_TAG = rb"(?=[\s/>])(?:[^\"'<>]++|\"[^\"<]*+\"|'[^'<]*+')*>"
 _VECTOR_START = re.compile(rb"<(?:set|new)BLOBVector" + _TO_END_OF_TAG)
 _BLOB_START = re.compile(rb"<oneBLOB" + _TO_END_OF_TAG)
-_ENCODED_LENGTH = re.compile(rb"\senclen\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_ATTRIBUTE = re.compile(rb"\s+([^\s=]+)\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+"""Of a proven tag, where one follows another: so nothing within a value is taken for one."""
 MAXIMUM_REFERENCES = 200_000
 """How many times `&lt;` and the like may be in a message: each takes the parser as long as a hundred letters."""
 
@@ -168,7 +169,7 @@ def without_false_length(tag: bytes, body: bytes) -> bytes:
     break_at = body.find(b"\n", 2, 2 + _LINE)
     end = body.find(b"<")
     one_line = break_at < 0 and (end if end >= 0 else len(body)) > _LINE
-    return _ENCODED_LENGTH.sub(b"", tag) if one_line else tag
+    return _ATTRIBUTE.sub(lambda one: b"" if one[1] == b"enclen" else one[0], tag) if one_line else tag
 
 
 def _without_bodies(raw: bytes) -> tuple[bytes, tuple[bytes, ...]]:

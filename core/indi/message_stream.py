@@ -14,7 +14,15 @@ from typing import NamedTuple
 from core.errors import ProtocolError
 from core.indi.character_set import BASE64
 from core.indi.frame import Frame, without_false_length
-from core.indi.framing import ATTRIBUTES, LONGEST_TAG, MAXIMUM_BLOB, MAXIMUM_DEPTH, MAXIMUM_SIZE, Framer
+from core.indi.framing import (
+    ATTRIBUTES,
+    LONGEST_TAG,
+    MAXIMUM_BLOB,
+    MAXIMUM_DEPTH,
+    MAXIMUM_MARKUP,
+    MAXIMUM_SIZE,
+    Framer,
+)
 from core.indi.shapes import Shapes
 from core.indi.skeletons import Skeleton, Skeletons
 
@@ -109,6 +117,7 @@ class MessageStream(Framer):
         self._may_open = False  # whether the element may be a BLOB vector that is given out in pieces
         self._verb = b""  # of the BLOB vector that is open
         self._in_body = False
+        self._blobs = 0
         self._blob_length = 0
         self._rest_length = 0  # of its tags, and of spaces between them
 
@@ -223,6 +232,7 @@ class MessageStream(Framer):
         vector = bytes(buffer[start : opening.start(2)])
         one = without_false_length(opening.group(2), bytes(buffer[opening.end() : opening.end() + LINE_SEEN]))
         frame = Frame(bytes(buffer[start : opening.end()]) + b"</oneBLOB></" + self._verb + b"BLOBVector>")
+        self._blobs = 1
         self._blob_length = 0
         self._rest_length = opening.end() - start
         self._in_body = True
@@ -276,6 +286,9 @@ class MessageStream(Framer):
         end = at + tag.end()
         opens = tag.re is _ANOTHER and not tag.group(1)
         if tag.re is _ANOTHER:
+            self._blobs += 1
+            if self._blobs > MAXIMUM_MARKUP:
+                raise ProtocolError(f"a message has more than {MAXIMUM_MARKUP} elements")
             _prove_tag(passed)
         if opens:
             body = bytes(self._buffer[end : end + LINE_SEEN])

@@ -12,7 +12,7 @@ import re
 import threading
 from typing import TYPE_CHECKING
 
-from core.errors import ProtocolError
+from core.errors import NotUnderstood, ProtocolError
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -60,7 +60,10 @@ def _make_parser() -> etree.XMLParser:
 
 
 def prove(raw: bytes) -> etree._Element:
-    """Return the element that `raw` is; raise ProtocolError with lxml's reason if it is not well-formed."""
+    """Return the element that `raw` is; raise ProtocolError with lxml's reason if it is not well-formed.
+
+    Raises NotUnderstood for one with namespaces: clients know nothing of them, and would read other names than we do.
+    """
     from lxml import etree
 
     load()
@@ -68,9 +71,16 @@ def prove(raw: bytes) -> etree._Element:
     if _thread.given > FORGETS_AFTER:
         _forget_names()
     try:
-        return etree.fromstring(raw, _thread.parser)
+        element = etree.fromstring(raw, _thread.parser)
     except etree.XMLSyntaxError as error:
         raise ProtocolError(f"not well-formed: {error.msg}") from None
+    if (b"xmlns" in raw or b"xml:" in raw) and any(map(_has_namespace, element.iter())):
+        raise NotUnderstood("a message has namespaces, and INDI has none")
+    return element
+
+
+def _has_namespace(element: etree._Element) -> bool:
+    return bool(element.nsmap) or any(str(key).startswith("{") for key in element.attrib)
 
 
 def _forget_names() -> None:

@@ -37,6 +37,9 @@ ENDLESS = 64 << 20
 MANY_TAGS = 64
 """or how many tags within it."""
 
+SMALL = 1024
+"""Up to how many bytes pieces that are kept become one."""
+
 
 class Passage:
     """Pass one BLOB vector of `origin` on, piece by piece or as a whole."""
@@ -147,8 +150,15 @@ class Passage:
             if not peer.closed and peer.outbox.pass_part(raw):
                 self._origin.wait_for(peer.outbox.patience)
         if self._parts is not None:
-            self._parts.append(raw)
-            self._kept += len(raw)
+            self._keep(self._parts, raw)
+
+    def _keep(self, parts: list[bytes], raw: bytes) -> None:
+        # What drips byte by byte would take many times its length.
+        if parts and len(parts[-1]) + len(raw) <= SMALL:
+            parts[-1] += raw
+        else:
+            parts.append(raw)
+        self._kept += len(raw)
 
     def _end_live(self) -> None:
         live, self._live = self._live, []

@@ -13,6 +13,8 @@ SLICE = 200
 """How many messages of one peer are routed, each answer and each copy for another counted, before others go on."""
 SLICES = 3
 """How many slices there are before the loop does anything else."""
+FULL = SLICES * SLICE
+"""After how many messages of all peers, or what takes as long, in one turn of the loop nobody begins with more."""
 LITTLE = 4096
 """Up to how many bytes nobody has to wait for those who have said much."""
 
@@ -24,11 +26,23 @@ class Turns:
         self._drivers: deque[Callable[[], None]] = deque()
         self._others: deque[Callable[[], None]] = deque()
         self._asked = False
+        self._spent = 0
 
     @property
     def busy(self) -> bool:
         """Return whether anybody waits for its turn."""
         return bool(self._drivers or self._others)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether so much has been done in this turn of the loop that the rest had better wait."""
+        return self._spent >= FULL
+
+    def spend(self, messages: int) -> None:
+        """Count what takes as long as so many messages."""
+        self._spent += messages
+        if self.is_full:
+            self._ask()
 
     def join(self, go_on: Callable[[], None], *, driver: bool = False) -> None:
         """Call `go_on`, which takes a slice at most, when those have been served who wait already.
@@ -44,11 +58,14 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._serve)
 
     def _serve(self) -> None:
+        self._spent = 0
         for waiting in self._drivers, self._others:
             for _ in range(min(SLICES, len(waiting))):
                 # It counts as waiting while it goes on, so that to join again asks for no second turn of the loop.
                 waiting[0]()
                 waiting.popleft()
+                if self.is_full:
+                    break
         self._asked = False
-        if self.busy:
+        if self.busy or self.is_full:
             self._ask()
