@@ -443,7 +443,7 @@ def test_one_long_message_after_another_leaves_everybody_else_a_turn(clock: Virt
             client.feed(long[-10:])
         seen = [told.sent.count(b"</newTextVector>")]
         for _ in range(30):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.0005)
             seen.append(told.sent.count(b"</newTextVector>"))
         assert max(after - before for before, after in itertools.pairwise([0, *seen])) == 1
         assert seen[-1] == 5

@@ -21,7 +21,7 @@ from core.plumbing.patience import Patience
 
 PATIENCE = 0.1
 """For how many seconds others wait at most for a peer that does not catch up."""
-READS_ON = 1 << 18
+READS_ON = 1 << 17
 """How many bytes a peer has to take meanwhile for others to wait for it again."""
 BEYOND = 8
 """How many times what may wait is left waiting for a moment while it is seen whether the peer reads."""

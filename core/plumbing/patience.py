@@ -9,6 +9,7 @@ from collections.abc import Callable
 class Patience:
     """Let others wait for a peer as long as it reads `enough` bytes in `seconds`.
 
+    What it has read beyond that counts for the next three times: some read a MiB now and then.
     `taken` tells how many bytes it has read so far. Once it has failed the patience is exhausted, and nobody waits any
     more, until `caught_up` is called.
     """
@@ -21,6 +22,7 @@ class Patience:
         self._seconds = seconds
         self._enough = enough
         self._taken_before = 0
+        self._saved = 0
         self._waiting: set[Callable[[], None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -29,6 +31,7 @@ class Patience:
         self._waiting.add(release)
         self.is_tried = True
         if self._timer is None:
+            self._saved = 0
             self._go_on()
 
     def caught_up(self) -> None:
@@ -52,7 +55,9 @@ class Patience:
 
     def _look(self) -> None:
         self._timer = None
-        if self._taken() - self._taken_before >= self._enough:
+        read = self._saved + self._taken() - self._taken_before
+        if read >= self._enough:
+            self._saved = min(read - self._enough, 3 * self._enough)
             self._go_on()
         else:
             self.exhausted = True

@@ -15,6 +15,8 @@ SLICES = 3
 """How many slices there are before the loop does anything else."""
 FULL = SLICES * SLICE
 """After how many messages of all peers, or what takes as long, in one turn of the loop nobody begins with more."""
+BREATH = 0.001
+"""How many seconds others have after a turn that was full: to be read, routed and sent."""
 LITTLE = 4096
 """Up to how many bytes nobody has to wait for those who have said much."""
 
@@ -55,7 +57,11 @@ class Turns:
     def _ask(self) -> None:
         if not self._asked:
             self._asked = True
-            asyncio.get_running_loop().call_soon(self._serve)
+            loop = asyncio.get_running_loop()
+            if self.is_full:
+                loop.call_later(BREATH, self._serve)
+            else:
+                loop.call_soon(self._serve)
 
     def _serve(self) -> None:
         self._spent = 0
