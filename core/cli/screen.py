@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 class PlainScreen:
-    """Print plain lines, one for each thing that happens; no escape codes."""
+    """Print plain lines, one for each thing that happens; no escape codes.
+
+    When the reader has gone the run ends, as by a pipe's end, unless it `outlives_reader`.
+    """
+
+    outlives_reader = False
 
     def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
@@ -27,7 +32,7 @@ class PlainScreen:
         return Writer(PlainSink(self.descriptor), self.take_note_of_end)
 
     def say(self, line: str) -> None:
-        """Print a line; when the reader has gone, the run ends, as by a pipe's end."""
+        """Print a line."""
         self.writer.put(line)
 
     async def accompany(self, app: App) -> None:
@@ -36,13 +41,15 @@ class PlainScreen:
         await asyncio.get_running_loop().create_future()
 
     def belong_to(self, app: App) -> None:
-        """End this run when the reader has gone."""
+        """End this run when the reader has gone, if that is meant."""
+        if self.outlives_reader:
+            return
         self._running = asyncio.get_running_loop(), app
         if self._gone:
             app.stop()
 
     def take_note_of_end(self) -> None:
-        """End the run, because the reader has gone; called in the writer's thread."""
+        """Print no more, and end the run, because the reader has gone; called in the writer's thread."""
         self._gone = True
         self.descriptor.forget()
         if self._running is not None:

@@ -115,6 +115,7 @@ def serve(
     raise_descriptor_limit()
     as_indiserver = Path(sys.argv[0]).name == INDISERVER
     screen = PlainScreen(sys.stderr)
+    screen.outlives_reader = True  # those served have nothing to do with who reads the log
     if as_indiserver:
         with suppress(OSError):
             # pkill and indiwebmanager look for it; a launcher of Python's would show Python's name.

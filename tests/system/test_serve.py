@@ -243,6 +243,20 @@ def test_a_driver_whose_name_the_server_has_for_itself_is_not_taken_for_it(serve
         client.until(b'<pingReply uid="1"/>')
 
 
+def test_it_goes_on_when_the_reader_of_its_log_has_gone(serve: Serve) -> None:
+    server = serve("-v", "-p", "0", TELESCOPE)
+    port = server.port
+    assert server.process.stderr is not None
+    server.process.stderr.close()
+    for _ in range(20):  # each comes and goes with a line that cannot be written
+        with RawClient(port) as client:
+            client.send(b'<pingRequest uid="1"/>')
+            client.until(b'<pingReply uid="1"/>')
+    connect(port, "Telescope Simulator")
+    server.process.terminate()
+    assert server.process.wait(SECONDS) == 0
+
+
 def test_a_remote_server_whose_name_is_none_is_told_of(serve: Serve) -> None:
     server = serve("-v", "-p", "0", "scope@local..host")
     server.log.until("scope@local..host:7624 cannot be reached: 'local..host' is not the name of a host")
