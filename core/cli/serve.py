@@ -104,7 +104,7 @@ def serve(
     from core.config import Config, CoreTable
     from core.control import Control
     from core.drivers.descriptor_limit import raise_descriptor_limit
-    from core.drivers.fifo import FifoCommands, StartDriver
+    from core.drivers.fifo import FifoCommand, FifoCommands, StartDriver
     from core.drivers.fleet import Fleet
     from core.message_log import MessageLog
     from core.plugins import PluginSet
@@ -163,7 +163,12 @@ def serve(
     if messages is not None:
         app.router.on_message = MessageLog(messages).write
     if fifo is not None:
-        commands = FifoCommands(fifo, fleet.obey)
+
+        async def obey(command: FifoCommand) -> None:
+            if not app.stopping.is_set():  # what is started now would have to be ended at once
+                await fleet.obey(command)
+
+        commands = FifoCommands(fifo, obey)
         app.add_companion(lambda _: commands.run())
     with lines:
         app.run(ignore_signals_afterwards=True)
