@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -167,6 +169,29 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
         foreign.execute("CREATE TABLE something (one)")
     with pytest.raises(HistoryError, match="no recording of core"):
         History(tmp_path / "foreign.db")
+
+
+def test_a_recording_that_is_made_while_it_is_looked_at_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "history.db"
+    path.touch()
+    made: list[Store] = []
+    asked: list[str] = []
+
+    class Interrupted(sqlite3.Connection):
+        """Let a recorder make all of it between the first question and the second."""
+
+        def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+            asked.append(sql)
+            if len(asked) == 3:
+                monkeypatch.undo()
+                made.append(Store(path))
+            return super().execute(sql, *arguments)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(connect, factory=Interrupted))
+    with History(path) as history:
+        assert history.series() == []
+    made[0].close()
 
 
 @pytest.mark.parametrize(

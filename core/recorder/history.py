@@ -181,9 +181,10 @@ class History:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
         try:
             connection.execute("PRAGMA query_only = ON")
+            # First, since a recorder may make all of it between these questions, in one transaction.
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             if not tables and application == 0:  # a recorder is making it just now, or was killed while it did
                 raise HistoryMissing(f"there is no recording at {self.path} yet: it has only been begun")
             if application != APPLICATION:
