@@ -379,7 +379,10 @@ def shown(value: float) -> str:
 
 def ratio_of(row: Row, ours: float | None, theirs: float | None) -> str:
     """Return how many times indiserver's figure ours is."""
-    return f"{ours / theirs:.2g} x" if ours is not None and theirs and not row.goal.most else ""
+    if ours is None or not theirs or row.goal.most:
+        return ""
+    ratio = ours / theirs
+    return f"{ratio:.0f} x" if ratio >= 100 else f"{ratio:.2g} x"
 
 
 def rounds(place: Place, names: list[str], servers: list[str], options: argparse.Namespace) -> list[dict[str, str]]:
