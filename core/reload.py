@@ -47,6 +47,7 @@ class Reloaded:
     def fail(self, title: str, why: object) -> None:
         """Take note that a table's instance could not be opened, and why."""
         self.failed.append(f"{title}: {why}")
+        self.lost.add(title)
         for ledger in (self.opened, self.reopened):
             if title in ledger:
                 ledger.remove(title)
@@ -170,7 +171,6 @@ class Reload:
                     app.add_device(new, name)
                 except CoreError as error:
                     done.fail(title, error)
-                    done.lost.add(title)
         for transport in new.transports:
             title = _transport_title(new, transport.name)
             if title in titles:
@@ -191,7 +191,6 @@ class Reload:
             await app.add_transport(transport)
         except Exception as error:  # a plugin's transport may raise anything, and the others are to be opened
             done.fail(title, describe(error) if not isinstance(error, CoreError | OSError) else error)
-            done.lost.add(title)
             if old is not None:
                 await self._go_on(app, old, title, done)
 

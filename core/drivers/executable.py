@@ -45,10 +45,11 @@ class Executable(Transport):
                 raise ValueError(f"command is {self.command!r}: {error}") from None
             if not words or not words[0]:
                 raise ValueError(f"command is {self.command!r}: it names no program")
-            if any("\0" in text for text in (*words, *self.environment, *self.environment.values())):
+            texts = (*words, *self.environment, *self.environment.values())
+            if any("\0" in text for text in texts):
                 raise ValueError("command and environment may hold no NUL character")
             try:
-                for text in (*words, *self.environment, *self.environment.values()):
+                for text in texts:
                     os.fsencode(text)
             except UnicodeEncodeError:
                 raise ValueError("command and environment may hold nothing that no file name can") from None

@@ -66,13 +66,13 @@ def read_order(order: bytes) -> tuple[Strings, Strings, int]:
 
 def descendants(ancestor: int, spared: frozenset[int] = frozenset()) -> list[int]:
     """Return the ids of all living processes that descend from a process, without those spared and theirs."""
-    if not os.path.exists(f"/proc/self/task/{os.getpid()}/children"):  # a kernel without CONFIG_PROC_CHILDREN
-        return _sought_descendants(ancestor, spared)
+    is_listed = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # by a kernel with CONFIG_PROC_CHILDREN
+    children_of = _children if is_listed else _sought_children()
     found: list[int] = []
     generation = [ancestor]
     while generation:
-        children = [child for parent in generation for child in _children(parent) if child not in spared]
-        generation = [child for child in children if not _has_ended(child)]
+        children = [child for parent in generation for child in children_of(parent) if child not in spared]
+        generation = [child for child in children if _state_and_parent(child)[0] not in b"ZX"]
         found += generation
     return found
 
@@ -89,39 +89,25 @@ def _children(process: int) -> list[int]:
     return found
 
 
-def _has_ended(process: int) -> bool:
+def _sought_children() -> Callable[[int], list[int]]:
+    """Find children by the parents of all processes there are, which takes time where there are many."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            children.setdefault(_state_and_parent(int(entry))[1], []).append(int(entry))
+    return lambda process: children.get(process, [])
+
+
+def _state_and_parent(process: int) -> tuple[bytes, int]:
+    """Return in which state a process is, by its letter, and its parent; X and 0 if there is no such process."""
     try:
         with open(f"/proc/{process}/stat", "rb") as file:
             status = file.read()
-    except OSError:
-        return True
-    return status[status.rindex(b")") + 2 :].split(None, 1)[0] in b"ZX"
-
-
-def _sought_descendants(ancestor: int, spared: frozenset[int]) -> list[int]:
-    """Find them by the parents of all processes there are, which takes time where there are many."""
-    children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            descriptor = os.open(f"/proc/{entry}/stat", os.O_RDONLY)
-            try:
-                status = os.read(descriptor, 1024)
-            finally:
-                os.close(descriptor)
-        except OSError:  # it has ended meanwhile, or is hidden from us
-            continue
-        # The program's name stands in parentheses and may hold anything.
-        state, parent, _ = status[status.rindex(b")") + 2 :].split(None, 2)
-        if state not in b"ZX" and int(entry) not in spared:
-            children.setdefault(int(parent), []).append(int(entry))
-    found: list[int] = []
-    generation = [ancestor]
-    while generation:
-        generation = [child for parent in generation for child in children.get(parent, [])]
-        found += generation
-    return found
+    except OSError:  # it has ended meanwhile, or is hidden from us
+        return b"X", 0
+    # The program's name stands in parentheses and may hold anything.
+    state, parent, _ = status[status.rindex(b")") + 2 :].split(None, 2)
+    return state, int(parent)
 
 
 LASTING = 127
@@ -268,6 +254,12 @@ def send(number: int, *processes: int) -> None:
             continue
 
 
+def ask_to_end(*processes: int) -> None:
+    """Let processes tidy up and end, also those that somebody has stopped: a driver its guardian, say."""
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        send(number, *processes)
+
+
 def guard(signals: Signals, watched: tuple[int, int], chief: int, order: bytes, ends: Sequence[int]) -> None:
     """Run a driver from its start to the end of all its descendants.
 
@@ -308,9 +300,7 @@ def guard(signals: Signals, watched: tuple[int, int], chief: int, order: bytes, 
     if os.getppid() == chief:  # which a driver may have stopped
         send(signal.SIGCONT, chief)
     if reap(ended):
-        # One that is stopped could not tidy up.
-        for number in (signal.SIGTERM, signal.SIGCONT):
-            send(number, *descendants(me))
+        ask_to_end(*descendants(me))
         deadline = time.monotonic() + GRACE
         while reap(ended) and (left := deadline - time.monotonic()) > 0:
             signals.wait(left)
@@ -346,9 +336,7 @@ def command_guardians(orders: socket.socket, master: int) -> None:
             send(signal.SIGKILL, *descendants(me, frozenset(guardians)))
         over |= signals.asked_to_end
         if over:
-            # A driver may have stopped its guardian.
-            for number in (signal.SIGTERM, signal.SIGCONT):
-                send(number, *guardians)
+            ask_to_end(*guardians)
             signals.wait(-1 if reap(ended) else 0)
         elif signals.wait(-1, orders.fileno(), *watched):
             try:

@@ -207,12 +207,13 @@ class Connection:
         elif not self._waits_for_others:
             self.router.turns.join(self._go_on, driver=self.role == "driver")
 
-    def _spend_on_proof(self, raw: bytes) -> None:
-        """Count what lxml has to do for a long message as that of many: mostly its tags and attributes take time."""
+    def _proven(self, raw: bytes) -> Frame:
+        """Have a message proven; a long one counts as many, mostly by its tags and attributes, which take the time."""
         if len(raw) > LITTLE:
             messages = (raw.count(b"=") + raw.count(b"<")) // MARKUP_OF_A_MESSAGE + len(raw) // BYTES_OF_A_MESSAGE
             self._spent += messages
             self.router.turns.spend(messages)
+        return Frame(raw)
 
     def _has_routed_all(self) -> None:
         if self._held:
@@ -236,9 +237,7 @@ class Connection:
 
     def _route_frame(self, element: bytes | Frame) -> None:
         try:
-            if isinstance(element, bytes):
-                self._spend_on_proof(element)
-            frame = element if isinstance(element, Frame) else Frame(element)
+            frame = element if isinstance(element, Frame) else self._proven(element)
             if frame.is_blob and b"attached" in frame.raw:
                 frame.attachments = self._take_attachments(frame)
             else:

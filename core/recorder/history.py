@@ -191,7 +191,7 @@ class History:
                 raise HistoryError(f"{self.path} is no recording of core")
             if version > VERSION:
                 raise HistoryError(f"{self.path} is of a newer version of core; pip install --upgrade core")
-        except BaseException:
+        except BaseException:  # whatever it was, the connection is nobody's then
             connection.close()
             raise
         return connection

@@ -77,7 +77,7 @@ def _move(
             )
         connection.execute(f"DELETE FROM {table} WHERE series = ? AND time < ?", (series, end))  # noqa: S608 - ours
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it was, half of it is not to stay
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
